@@ -1,0 +1,194 @@
+"""The one way anything is written: whole, or not at all.
+
+A file is written beside its place, flushed to the disk and renamed into it; a folder likewise,
+with a manifest of sizes and SHA-256 sums. JSON is strict: NaN and infinities become ``null``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from isthmus.contracts import Array
+from isthmus.errors import RunCorruptError, StorageError
+
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "plain",
+    "read_json",
+    "read_npy",
+    "sha256",
+    "to_json",
+    "verify_folder",
+    "write_json",
+    "write_npy",
+    "write_text",
+]
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is synced and takes its place.
+
+    Raises:
+        StorageError: the disk refused; the file that was there before is unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        _refuse(error, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder; on success it gets a manifest and is renamed to ``path``.
+
+    Raises:
+        StorageError: the disk refused; nothing named ``path`` appears.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        files = sorted(p for p in temporary.iterdir() if p.is_file())
+        for file in files:
+            _sync(file)
+        manifest = {f.name: {"bytes": f.stat().st_size, "sha256": sha256(f)} for f in files}
+        write_json(temporary / MANIFEST, manifest)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        _refuse(error, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def verify_folder(path: Path) -> None:
+    """Check every file of a folder against its manifest.
+
+    Raises:
+        RunCorruptError: a file is missing, of another size, or of another checksum.
+    """
+    for name, entry in read_json(path / MANIFEST).items():
+        file = path / Path(name).name
+        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+            raise RunCorruptError("missing, or of another size than its manifest says", where=file)
+        if sha256(file) != entry["sha256"]:
+            raise RunCorruptError("its content differs from its manifest's checksum", where=file)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as strict, indented JSON, atomically."""
+    write_text(path, to_json(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read strict JSON.
+
+    Raises:
+        RunCorruptError: the file is absent, not JSON, or holds NaN or infinities.
+    """
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    except (OSError, ValueError) as error:
+        raise RunCorruptError(f"unreadable JSON ({error})", where=path) from error
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Serialise to strict JSON.
+
+    Example:
+        >>> to_json({"loss": float("nan"), "k": (2, 3)})
+        '{"loss": null, "k": [2, 3]}'
+    """
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Turn NumPy values, paths, tuples and non-finite floats into what JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, os.PathLike) else value
+
+
+def write_npy(path: Path, array: Array) -> None:
+    """Write an array atomically; object arrays are refused."""
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+def read_npy(path: Path) -> Array:
+    """Read an array that isthmus wrote; nothing in it can execute.
+
+    Raises:
+        RunCorruptError: the file is absent or not a plain array.
+    """
+    try:
+        return np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise RunCorruptError(f"unreadable array ({error})", where=path) from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse(error: OSError, path: Path) -> NoReturn:
+    if isinstance(error, StorageError):
+        raise error
+    cause = (error.strerror or str(error)).lower()
+    raise StorageError(cause, where=path, remedy="free or choose another disk") from error
