@@ -1,0 +1,85 @@
+"""The affine scalings between the data's own units and a model's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from isthmus.contracts import Array, BoolArray, FloatArray
+
+__all__ = ["Scaling", "fit_scaling", "moments"]
+
+_CHUNK = 1 << 24  # values widened to float64 at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """scaled = (x - offset) / scale, numbers or ``(d,)``, in data units.
+
+    Attributes:
+        offset: subtracted.
+        scale: divided by; positive.
+        method: ``"none"``, ``"unit"`` or ``"standard"``.
+    """
+
+    offset: FloatArray
+    scale: FloatArray
+    method: str
+
+    @property
+    def log_jacobian(self) -> FloatArray:
+        """Log |d scaled / d x| of each feature, in nats."""
+        return -np.log(self.scale)
+
+
+def fit_scaling(
+    x: Array,
+    method: Literal["none", "unit", "standard"],
+    *,
+    limits: tuple[float, float] = (0.0, 1.0),
+    shared: bool = False,
+    mask: BoolArray | None = None,
+) -> Scaling:
+    """Learn a scaling from training samples ``(n, d)``.
+
+    Args:
+        x: the samples, flattened.
+        method: ``"none"``; ``"unit"``, which maps ``limits`` to [0, 1]; or ``"standard"``, which
+            gives every feature mean 0 and variance 1.
+        limits: the values that become 0 and 1.
+        shared: one variance for all features, as for images, so that dark pixels stay quiet.
+        mask: True where a value was observed.
+
+    Example:
+        >>> fit_scaling(np.array([[0], [255]], np.uint8), "unit", limits=(0, 255)).scale.item()
+        255.0
+    """
+    if method == "standard":
+        mean, variance = moments(x, mask)
+        if shared:
+            variance = np.full_like(variance, variance.mean())
+        flat = variance <= (1e-7 * np.maximum(np.abs(mean), 1e-30)) ** 2
+        deviation = np.sqrt(np.where(flat, 1.0, variance))
+        return Scaling(mean.astype(np.float32), deviation.astype(np.float32), method)
+    low, high = limits if method == "unit" else (0.0, 1.0)
+    width = high - low if high > low else 1.0
+    return Scaling(np.asarray(low, np.float32), np.asarray(width, np.float32), method)
+
+
+def moments(x: Array, mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of each column of ``(n, d)`` over the observed values, in float64."""
+    n, d = x.shape
+    rows = max(1, _CHUNK // max(d, 1))
+    blocks = [slice(start, start + rows) for start in range(0, n, rows)]
+    count = np.full(d, float(n)) if mask is None else mask.sum(0, dtype=np.float64)
+    count = np.maximum(count, 1)
+    mean = sum(_observed(x[b], mask, b).sum(0) for b in blocks) / count
+    square = sum((_observed(x[b] - mean, mask, b) ** 2).sum(0) for b in blocks)
+    return np.asarray(mean, np.float64), np.asarray(square / count, np.float64)
+
+
+def _observed(block: Array, mask: BoolArray | None, rows: slice) -> FloatArray:
+    values = np.asarray(block, np.float64)
+    return values if mask is None else np.where(mask[rows], values, 0.0)

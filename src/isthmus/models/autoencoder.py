@@ -1,0 +1,137 @@
+"""A network with a narrow middle: data -> code -> likelihood.
+
+:class:`AutoencoderNetwork` composes an architecture and a likelihood. It takes samples flattened
+to ``(batch, d)`` in the data's own units and type (uint8 stays uint8 until the batch), and scales
+them itself, so that a saved network is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.models.distributions import Distribution
+from isthmus.models.likelihoods import Known, Likelihood
+from isthmus.models.networks import Architecture
+
+__all__ = ["AutoencoderNetwork", "Batch"]
+
+
+class Batch(NamedTuple):
+    """Samples on their way through the network.
+
+    Attributes:
+        target: the clean samples, ``(batch, d)``, model units.
+        seen: what the encoder is shown: the target, perhaps corrupted.
+        mask: True where a value was observed, ``(batch, d)``.
+        variance: known noise variance of each value, ``(batch, d)``, model units squared.
+    """
+
+    target: Tensor
+    seen: Tensor
+    mask: Tensor | None = None
+    variance: Tensor | None = None
+
+
+class AutoencoderNetwork(nn.Module):
+    """Encoder, decoder, likelihood and scaling in one module.
+
+    Args:
+        sample_shape: shape of a sample, ``(d,)``, ``(H, W)`` or ``(H, W, C)``.
+        latent_dim: length k of a code.
+        architecture: builds the encoder and the decoder.
+        likelihood: what the decoder's output means.
+        offset: subtracted from the data, a number or ``(d,)``, data units.
+        scale: then divided by, a number or ``(d,)``, data units.
+        quantum: spacing of the grid on which each value lies, a number or ``(d,)``, data units;
+            0 where there is none.
+    """
+
+    codes_per_latent = 1
+
+    offset: Tensor
+    scale: Tensor
+    quantum: Tensor
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        latent_dim: int,
+        *,
+        architecture: Architecture,
+        likelihood: Likelihood,
+        offset: Tensor | float = 0.0,
+        scale: Tensor | float = 1.0,
+        quantum: Tensor | float = 0.0,
+    ) -> None:
+        super().__init__()
+        d = int(torch.Size(sample_shape).numel())
+        self.sample_shape, self.latent_dim, self.n_features = sample_shape, latent_dim, d
+        self.likelihood = likelihood
+        codes = latent_dim * self.codes_per_latent
+        self.encoder = architecture.encoder(likelihood.n_inputs(d), sample_shape, codes)
+        self.decoder = architecture.decoder(latent_dim, sample_shape, likelihood.n_outputs(d))
+        self.learned = nn.ParameterDict(likelihood.initial(d))
+        for name, value in (("offset", offset), ("scale", scale), ("quantum", quantum)):
+            tensor = torch.as_tensor(value, dtype=torch.float32)
+            self.register_buffer(name, tensor if name != "quantum" else tensor.expand(d).clone())
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Samples ``(batch, d)`` from data units to model units, float32."""
+        return torch.addcmul(-self.offset / self.scale, x.float(), 1 / self.scale)
+
+    def unscaled(self, t: Tensor) -> Tensor:
+        """Samples ``(..., d)`` from model units to data units."""
+        return torch.addcmul(self.offset, t, self.scale)
+
+    def batch(
+        self, x: Tensor, mask: Tensor | None = None, variance: Tensor | None = None
+    ) -> Batch:
+        """Scale samples ``(batch, d)`` in data units; unobserved values become zeros."""
+        target = self.scaled(x)
+        if mask is not None:
+            target = target.where(mask, torch.zeros_like(target))
+        scaled_variance = None if variance is None else variance.float() / self.scale**2
+        return Batch(target, target, mask, scaled_variance)
+
+    def code(self, seen: Tensor) -> Tensor:
+        """The code of each sample, deterministic: ``(batch, d)`` to ``(batch, k)``."""
+        code: Tensor = self.encoder(self.likelihood.embed(seen)).float()
+        return code
+
+    def decode(self, z: Tensor, variance: Tensor | None = None) -> Distribution:
+        """p(x|z) in model units for codes ``(batch, k)``."""
+        known = Known(dict(self.learned.items()), self.quantum / self.scale, variance)
+        return self.likelihood(self.decoder(z).float(), known)
+
+    def log_likelihood(self, z: Tensor, batch: Batch) -> Tensor:
+        """Log p(x|z) in nats, model units, summed over the observed values: ``(batch,)``."""
+        values = self.decode(z, batch.variance).log_prob(batch.target)
+        return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
+
+    def log_score(self, z: Tensor, batch: Batch) -> Tensor:
+        """Log p(x|z) in nats **in data units**, ``(batch,)``: masses for quantised values.
+
+        A density carries the Jacobian of the scaling; the mass of a bin needs none.
+        """
+        distribution = self.decode(z, batch.variance)
+        values = distribution.log_score(batch.target, self.quantum / self.scale)
+        if not self.likelihood.discrete:
+            values = values - torch.log(self.scale) * (self.quantum == 0)
+        return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
+
+    @property
+    def measure(self) -> str:
+        """What a log p of this network measures: ``"mass"``, ``"density"`` or ``"mixed"``."""
+        if self.likelihood.discrete or bool((self.quantum > 0).all()):
+            return "mass"
+        return "mixed" if bool((self.quantum > 0).any()) else "density"
+
+
+def repeat_batch(batch: Batch, times: int) -> Batch:
+    """Each sample ``times`` times in a row, for several codes a sample."""
+    fields: Sequence[Tensor | None] = batch
+    return Batch(*(None if f is None else f.repeat_interleave(times, 0) for f in fields))  # type: ignore[arg-type]

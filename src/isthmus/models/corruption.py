@@ -1,0 +1,140 @@
+"""The corruptions: how a training input is damaged, while its target stays clean.
+
+Each maps samples ``(batch, d)`` in model units to damaged ones of the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from isthmus.errors import UsageError
+
+__all__ = [
+    "Composed",
+    "Corruption",
+    "GaussianNoise",
+    "Masking",
+    "PoissonNoise",
+    "SaltAndPepper",
+]
+
+
+@dataclass(frozen=True)
+class Corruption(ABC):
+    """Base of all corruptions; ``a + b`` applies ``a``, then ``b``."""
+
+    @abstractmethod
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        """Damage ``x`` ``(batch, d)``; ``x`` itself is not changed."""
+
+    def __add__(self, other: Corruption) -> Composed:
+        """Apply ``self``, then ``other``."""
+        return Composed((self, other))
+
+
+@dataclass(frozen=True)
+class Composed(Corruption):
+    """Several corruptions, one after the other."""
+
+    steps: tuple[Corruption, ...]
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        for step in self.steps:
+            x = step(x, generator, sample_shape)
+        return x
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Corruption):
+    """Add N(0, scale^2), in model units."""
+
+    scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse a scale that is not positive."""
+        if not 0 < self.scale < math.inf:
+            raise UsageError(f"scale should be in (0, inf) but got {self.scale}")
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return torch.add(x, noise, alpha=self.scale)
+
+
+@dataclass(frozen=True)
+class Masking(Corruption):
+    """Set a share of the values to zero.
+
+    Args:
+        probability: the chance of each value, or pixel, to be zeroed.
+        pixels: zero whole pixels of H x W x C samples, all channels together.
+    """
+
+    probability: float = 0.25
+    pixels: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        _check_probability(self.probability)
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        channels = sample_shape[-1] if self.pixels and len(sample_shape) == 3 else 1
+        kept = _chance((x.shape[0], x.shape[1] // channels), 1 - self.probability, x, generator)
+        return x * kept.repeat_interleave(channels, dim=1)
+
+
+@dataclass(frozen=True)
+class SaltAndPepper(Corruption):
+    """Set a share of the values to the lowest or the highest value of the batch, half each."""
+
+    probability: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        _check_probability(self.probability)
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        low, high = torch.aminmax(x)
+        x = torch.where(u < self.probability / 2, low, x)
+        return torch.where(u > 1 - self.probability / 2, high, x)
+
+
+@dataclass(frozen=True)
+class PoissonNoise(Corruption):
+    """Draw each value from a Poisson law of that mean, ``peak`` counts a unit; for values >= 0."""
+
+    peak: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a peak that is not positive."""
+        if not 0 < self.peak < math.inf:
+            raise UsageError(f"peak should be in (0, inf) but got {self.peak}")
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        return torch.poisson(x.clamp_min(0) * self.peak, generator=generator) / self.peak
+
+
+def _check_probability(p: float) -> None:
+    if not 0 < p < 1:
+        raise UsageError(f"probability should be in the interval (0, 1) but got {p}")
+
+
+def _chance(size: tuple[int, int], p: float, like: Tensor, generator: Generator) -> Tensor:
+    return torch.rand(size, generator=generator, device=like.device, dtype=like.dtype) < p

@@ -1,0 +1,131 @@
+"""The variational autoencoder's network: a posterior over codes, a prior, and log p(x)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from isthmus.models.autoencoder import AutoencoderNetwork, Batch, repeat_batch
+from isthmus.models.distributions import Normal
+from isthmus.models.likelihoods import Likelihood
+from isthmus.models.networks import Architecture
+from isthmus.models.priors import Prior, StandardNormal
+from isthmus.models.special import bounded
+
+__all__ = ["VariationalNetwork", "importance_log_prob", "keyed_normals", "row_keys"]
+
+
+class VariationalNetwork(AutoencoderNetwork):
+    """An autoencoder whose encoder gives a diagonal normal q(z|x) (Kingma & Welling 2014).
+
+    Args:
+        sample_shape: as for :class:`AutoencoderNetwork`.
+        latent_dim: likewise.
+        prior: p(z).
+        architecture: likewise.
+        likelihood: likewise.
+        offset: likewise.
+        scale: likewise.
+        quantum: likewise.
+    """
+
+    codes_per_latent = 2
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        latent_dim: int,
+        *,
+        prior: Prior | None = None,
+        architecture: Architecture,
+        likelihood: Likelihood,
+        offset: Tensor | float = 0.0,
+        scale: Tensor | float = 1.0,
+        quantum: Tensor | float = 0.0,
+    ) -> None:
+        super().__init__(
+            sample_shape,
+            latent_dim,
+            architecture=architecture,
+            likelihood=likelihood,
+            offset=offset,
+            scale=scale,
+            quantum=quantum,
+        )
+        self.prior = StandardNormal() if prior is None else prior
+
+    def posterior(self, seen: Tensor) -> Normal:
+        """q(z|x) for samples ``(batch, d)`` in model units."""
+        h = self.encoder(self.likelihood.embed(seen)).float()
+        mean, raw = h.unflatten(-1, (2, -1)).unbind(-2)
+        return Normal(mean, bounded(raw, -20.0, 20.0))
+
+    def code(self, seen: Tensor) -> Tensor:
+        """The posterior mean, ``(batch, k)``."""
+        return self.posterior(seen).mean
+
+    def importance_log_weights(self, batch: Batch, noise: Tensor) -> Tensor:
+        """Log p(x|z) + log p(z) - log q(z|x) in data units, ``(batch, draws)``.
+
+        Args:
+            batch: ``b`` samples.
+            noise: standard normal draws, ``(b, draws, k)``.
+        """
+        b, draws, k = noise.shape
+        q = self.posterior(batch.seen)
+        posterior = Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1))
+        z = torch.addcmul(posterior.location, posterior.scale, noise)
+        log_q = posterior.log_prob(z).sum(-1)
+        log_p = self.log_score(z.reshape(b * draws, k), repeat_batch(batch, draws))
+        return log_p.reshape(b, draws) + self.prior.log_prob(z) - log_q
+
+
+def importance_log_prob(log_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Log p(x), its standard error and the effective sample size, each ``(batch,)``.
+
+    log (1/K) sum_k w_k (Burda et al. 2016, eq. 8); the error is the delta method's,
+    std(w) / (mean(w) sqrt(K)); the effective size is (sum w)^2 / sum w^2.
+    """
+    draws = log_weights.shape[-1]
+    log_weights = log_weights.double()
+    value = torch.logsumexp(log_weights, -1) - math.log(draws)
+    relative = torch.exp(log_weights - value.unsqueeze(-1))
+    spread = relative.std(-1, correction=1) if draws > 1 else torch.full_like(value, math.nan)
+    effective = relative.sum(-1) ** 2 / (relative**2).sum(-1)
+    return value, spread / math.sqrt(draws), effective
+
+
+def row_keys(x: Tensor, seed: int) -> Tensor:
+    """A 64-bit key of each row's content, ``(n, d)`` to ``(n,)``: a row's draws are its own."""
+    bits = x.float().contiguous().view(torch.int32).long()
+    generator = Generator().manual_seed(seed)
+    info = torch.iinfo(torch.int64)
+    multipliers = torch.randint(
+        info.min, info.max, (x.shape[1],), generator=generator, dtype=torch.int64
+    )
+    return _mix((bits * (multipliers | 1).to(x.device)).sum(-1) + seed)
+
+
+def keyed_normals(keys: Tensor, draws: int, k: int) -> Tensor:
+    """Standard normals ``(n, draws, k)`` that depend on each row's key alone.
+
+    A counter hashed by SplitMix64 (Steele et al. 2014), mapped through the normal quantile.
+    """
+    counter = torch.arange(draws * k, device=keys.device, dtype=torch.int64)
+    golden = -7046029254386353131  # 2^64 / golden ratio, as a signed number
+    bits = _mix(keys.unsqueeze(1) + (counter + 1) * golden)
+    uniform = ((bits >> 11) & ((1 << 53) - 1)).double() * 2.0**-53 + 2.0**-54
+    return torch.special.ndtri(uniform).float().reshape(-1, draws, k)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's finaliser on wrapping 64-bit numbers."""
+    x = (x ^ _shift(x, 30)) * -4658895280553007687
+    x = (x ^ _shift(x, 27)) * -7723592293110705685
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    return (x >> bits) & ((1 << (64 - bits)) - 1)

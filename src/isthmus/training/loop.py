@@ -1,0 +1,307 @@
+"""The only training loop.
+
+The whole data lie on the device as one tensor, in their own type; a batch is one gather by index.
+Noise is drawn a batch at a time, losses stay on the device until the epoch's end, and no step
+waits for the host.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from isthmus.errors import IsthmusWarning, NumericalError
+from isthmus.models.autoencoder import AutoencoderNetwork, Batch
+from isthmus.models.corruption import Corruption
+from isthmus.models.objectives import Objective
+from isthmus.training.checkpoint import Checkpoints, State
+from isthmus.training.history import EpochRow, History, Progress, held_out_loss
+from isthmus.training.precision import matmul_precision
+from isthmus.training.settings import Settings
+
+__all__ = ["Samples", "Trainer", "evaluate"]
+
+_EVALUATION_BATCH = 1024
+
+
+class Samples(NamedTuple):
+    """Data on the device, in data units: ``(n, d)`` each."""
+
+    x: Tensor
+    mask: Tensor | None = None
+    variance: Tensor | None = None
+
+    def take(self, index: Tensor | slice) -> Samples:
+        """Some of the rows."""
+        return Samples(*(None if field is None else field[index] for field in self))  # type: ignore[arg-type]
+
+
+class Trainer:
+    """Trains one network on one data set.
+
+    Args:
+        network: what to train, on its device already.
+        objective: what to minimise, in nats per sample.
+        data: training samples.
+        validation: held-out samples by which the best epoch is chosen.
+        corruption: how training inputs are damaged; held-out ones likewise, by a fixed seed.
+        settings: the rest.
+        checkpoints: where to keep the state; None: nowhere.
+        watch: told of the progress a few times a second.
+        interrupted: asked after every epoch whether to end early.
+    """
+
+    def __init__(
+        self,
+        network: AutoencoderNetwork,
+        objective: Objective,
+        data: Samples,
+        *,
+        validation: Samples | None = None,
+        corruption: Corruption | None = None,
+        settings: Settings,
+        checkpoints: Checkpoints | None = None,
+        watch: Callable[[Progress], None] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.network, self.objective = network, objective
+        self.data, self.validation, self.corruption = data, validation, corruption
+        self.settings, self.checkpoints = settings, checkpoints
+        self.watch, self.interrupted = watch, interrupted
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.best = [p.detach().clone() for p in self.parameters]
+        self.generator = Generator(data.x.device).manual_seed(settings.seed)
+        self.optimizer = torch.optim.Adam(
+            self.parameters, lr=settings.learning_rate, eps=settings.adam_epsilon, fused=True
+        )
+        self.running_norm = torch.zeros((), device=data.x.device)
+        self.history = History()
+        self.reduced_at = 0
+        self._told = 0.0
+
+    def run(self) -> History:
+        """Train until the epochs, the patience or the user end it; restore the best weights.
+
+        Raises:
+            NumericalError: the loss left the finite numbers; the step is named and the last
+                good checkpoint kept.
+        """
+        state = None if self.checkpoints is None else self.checkpoints.newest()
+        if state is not None:
+            self.restore(state)
+        with _flushed_denormals():
+            while not self._finished():
+                self._record(self._epoch(len(self.history.rows)))
+        with torch.no_grad():
+            for parameter, best in zip(self.parameters, self.best, strict=True):
+                parameter.copy_(best)
+        self.network.eval()
+        return self.history
+
+    def state(self) -> State:
+        """The whole state after an epoch, on the host."""
+        tensors = {"generator": self.generator.get_state(), "running_norm": self.running_norm}
+        for i, parameter in enumerate(self.parameters):
+            tensors |= {f"weight.{i}": parameter.detach(), f"best.{i}": self.best[i]}
+            tensors |= {
+                f"adam.{i}.{name}": value
+                for name, value in self.optimizer.state[parameter].items()
+            }
+        facts = {
+            "rows": self.history.rows,
+            "best_epoch": self.history.best_epoch,
+            "reduced_at": self.reduced_at,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+        host = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
+        return State(self.history.rows[-1]["step"], host, facts)
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of the same network and settings."""
+        tensors, facts, device = state.tensors, state.facts, self.data.x.device
+        with torch.no_grad():
+            for i, parameter in enumerate(self.parameters):
+                parameter.copy_(tensors[f"weight.{i}"])
+                self.best[i].copy_(tensors[f"best.{i}"])
+                self.optimizer.state[parameter] = {
+                    name.removeprefix(f"adam.{i}."): tensor.to(device)
+                    for name, tensor in tensors.items()
+                    if name.startswith(f"adam.{i}.")
+                }
+        self.generator.set_state(tensors["generator"])
+        self.running_norm = tensors["running_norm"].to(device)
+        self.optimizer.param_groups[0]["lr"] = facts["learning_rate"]
+        self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
+        self.reduced_at = int(facts["reduced_at"])
+
+    def _finished(self) -> bool:
+        done, patience = len(self.history.rows), self.settings.patience
+        waited = done - max(self.history.best_epoch, self.objective.settled)
+        if done >= self.settings.epochs:
+            self.history.stopped = "all epochs done"
+        elif patience is not None and waited >= patience:
+            self.history.stopped = f"no better held-out loss for {patience} epochs"
+        elif self.interrupted():
+            self.history.stopped = "interrupted"
+        return bool(self.history.stopped)
+
+    def _epoch(self, epoch: int) -> EpochRow:
+        self.network.train()
+        n, size, device = len(self.data.x), self.settings.batch_size, self.data.x.device
+        order = torch.randperm(n, generator=self.generator, device=device)
+        starts = range(0, n, size)
+        losses: list[Tensor] = []
+        names: list[str] = []
+        for start in starts:
+            self._schedule(epoch, start / n)
+            batch = self._batch(self.data.take(order[start : start + size]), self.generator)
+            with matmul_precision(self.settings.precision, device):
+                parts = self.objective(self.network, batch, self.generator, epoch)
+            names = list(parts)
+            losses.append(torch.stack([part.detach() for part in parts.values()]))
+            self._step(parts["loss"])
+            self._tell(epoch, min(start + size, n))
+        return self._row(epoch, names, torch.stack(losses).double().cpu(), starts)
+
+    def _step(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norms = torch._foreach_norm([p.grad for p in self.parameters if p.grad is not None])
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        finite = torch.isfinite(norm)
+        # The fused kernel divides by the one, and leaves the weights alone where the other is 1.
+        vars(self.optimizer).update(
+            grad_scale=self._excess(norm, finite), found_inf=(~finite).float()
+        )
+        self.optimizer.step()
+
+    def _excess(self, norm: Tensor, finite: Tensor) -> Tensor | None:
+        """By how much the gradient is too long; at least 1."""
+        clip = self.settings.clip
+        if clip is None:
+            return None
+        if clip != "auto":
+            return (norm / clip).clamp_min(1.0)
+        known = torch.where(self.running_norm > 0, self.running_norm, norm)
+        self.running_norm = torch.where(
+            finite, known.lerp(torch.minimum(norm, 4 * known), 0.02), known
+        )
+        return (norm / (4 * known)).nan_to_num(1.0).clamp_min(1.0)
+
+    def _batch(self, samples: Samples, generator: Generator) -> Batch:
+        batch = self.network.batch(*samples)
+        if self.corruption is None:
+            return batch
+        shape = self.network.sample_shape
+        return batch._replace(seen=self.corruption(batch.target, generator, shape))
+
+    def _schedule(self, epoch: int, fraction: float) -> None:
+        if self.settings.schedule == "cosine":
+            share = (epoch + fraction) / self.settings.epochs
+            rate = self.settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
+            self.optimizer.param_groups[0]["lr"] = rate
+
+    def _row(self, epoch: int, names: list[str], losses: Tensor, starts: range) -> EpochRow:
+        bad = (~torch.isfinite(losses).all(1)).nonzero()
+        first_step = epoch * len(starts)
+        if len(bad):
+            self._refuse(first_step + int(bad[0]), len(bad))
+        n = len(self.data.x)
+        weights = torch.tensor([min(starts.step, n - s) for s in starts], dtype=torch.float64)
+        weights = weights[:, None] * torch.isfinite(losses)
+        means = (losses.nan_to_num(0.0, 0.0, 0.0) * weights).sum(0) / weights.sum(0)
+        train = dict(zip(names, means.tolist(), strict=True))
+        if train.get("kl", 0.0) < -1e-6:
+            raise NumericalError(f"KL divergence {train['kl']:.3g} < 0 in epoch {epoch + 1}")
+        return EpochRow(
+            epoch=epoch + 1,
+            step=first_step + len(starts),
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            train=train,
+            validation=self._validate(),
+        )
+
+    def _refuse(self, step: int, count: int) -> None:
+        message = f"the loss is not finite at step {step + 1} ({count} steps of this epoch)"
+        if count > 1 or self.settings.precision == "float32":
+            raise NumericalError(
+                message, remedy="lower the learning rate, or look for extreme values in the data"
+            )
+        warnings.warn(f"{message}; that step was skipped", IsthmusWarning, stacklevel=2)
+
+    def _validate(self) -> dict[str, float] | None:
+        if self.validation is None:
+            return None
+        return evaluate(
+            self.network,
+            self.objective,
+            self.validation,
+            seed=self.settings.seed,
+            batch=self._batch,
+        )
+
+    def _record(self, row: EpochRow) -> None:
+        history = self.history
+        better = held_out_loss(row) < history.best_loss
+        history.rows.append(row)
+        if better or row["epoch"] <= self.objective.settled:
+            history.best_epoch = row["epoch"]
+            torch._foreach_copy_(self.best, [p.detach() for p in self.parameters])
+        self._reduce_on_plateau(row["epoch"])
+        if self.checkpoints is not None and row["epoch"] % self.checkpoints.every == 0:
+            self.checkpoints.save(self.state())
+
+    def _reduce_on_plateau(self, epoch: int) -> None:
+        if self.settings.schedule != "plateau" or self.settings.patience is None:
+            return
+        since = epoch - max(self.history.best_epoch, self.reduced_at, self.objective.settled)
+        if since >= max(1, self.settings.patience // 2):
+            self.optimizer.param_groups[0]["lr"] /= 3
+            self.reduced_at = epoch
+
+    def _tell(self, epoch: int, seen: int) -> None:
+        now = time.monotonic()
+        if self.watch is None or now - self._told < 0.2:
+            return
+        self._told = now
+        rows, n = self.history.rows, len(self.data.x)
+        parts = rows[-1]["train"] if rows else {}
+        epochs = self.settings.epochs
+        self.watch(Progress(epoch, epochs, epoch * n + seen, epochs * n, parts))
+
+
+def evaluate(
+    network: AutoencoderNetwork,
+    objective: Objective,
+    data: Samples,
+    *,
+    seed: int,
+    batch: Callable[[Samples, Generator], Batch] | None = None,
+) -> dict[str, float]:
+    """The objective's parts on held-out samples, by the same draws each time; nats per sample."""
+    network.eval()
+    generator = Generator(data.x.device).manual_seed(seed)
+    compose: Callable[[Samples, Generator], Batch] = batch or (lambda s, _: network.batch(*s))
+    total: dict[str, Any] = {}
+    with torch.inference_mode():
+        for rows in torch.arange(len(data.x), device=data.x.device).split(_EVALUATION_BATCH):
+            parts = objective(network, compose(data.take(rows), generator), generator)
+            for name, value in parts.items():
+                total[name] = total.get(name, 0.0) + value.double() * len(rows)
+    return {name: float(value) / len(data.x) for name, value in total.items()}
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
