@@ -1,1 +1,4 @@
-"""The data layer."""
+"""Samples: reading, describing, scaling and splitting them.
+
+Import from the modules; this package itself stays empty, so that ``isthmus --help`` is quick.
+"""

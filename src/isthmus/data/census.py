@@ -1,0 +1,144 @@
+"""Counting values block by block, so that memory stays bounded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
+from isthmus.data.dataset import EXACT_INTEGERS, Dataset, blocks
+
+__all__ = ["MOST_DISTINCT", "Census", "Columns", "Values", "take_census", "take_columns"]
+
+MOST_DISTINCT = 65536
+
+
+class Values:
+    """The samples block by block, flattened and dense, with what the mask shows of them."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.flat: Any = dataset.flat
+        self.shape = tuple(self.flat.shape)
+        self.kind = self.flat.dtype.kind
+        self.mask = None if dataset.mask is None else dataset.mask.reshape(self.shape)
+        self.size = math.prod(self.shape)
+        self.observed = self.size if self.mask is None else int(self.mask.sum())
+
+    def blocks(self) -> Iterator[tuple[Array, BoolArray | None]]:
+        """Blocks ``(m, d)`` and where they were observed."""
+        for rows in blocks(self.shape):
+            block = self.flat[rows]
+            dense: Array = block.toarray() if issparse(block) else np.asarray(block)
+            yield dense, None if self.mask is None else self.mask[rows]
+
+    def seen(self) -> Iterator[Array]:
+        """The observed values of each block, ``(k,)``."""
+        for block, mask in self.blocks():
+            yield block.reshape(-1) if mask is None else block[mask]
+
+    @cached_property
+    def observed_by_column(self) -> IntArray:
+        """The number of observed values in each column."""
+        n, d = self.shape
+        return np.full(d, n) if self.mask is None else self.mask.sum(0)
+
+    @cached_property
+    def _tall(self) -> Any:
+        return self.flat.tocsc() if issparse(self.flat) else self.flat
+
+    def column(self, j: int, rows: int | None = None) -> Array:
+        """The observed values among the first rows of a column, or among all."""
+        part = self._tall[:rows, [j]]
+        values = (part.toarray() if issparse(part) else np.asarray(part))[:, 0]
+        return values if self.mask is None else values[self.mask[:rows, j]]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Facts of each column, ``(d,)``."""
+
+    low: FloatArray
+    high: FloatArray
+    whole: BoolArray
+
+    @property
+    def binary(self) -> BoolArray:
+        """Which hold nothing but 0 and 1."""
+        return self.whole & (self.low >= 0) & (self.high <= 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Census:
+    """The distinct values, ascending, and how often each was observed."""
+
+    values: Array
+    counts: Array
+
+    def places(self, some: Array) -> IntArray:
+        """Where each of some observed values stands among the distinct ones."""
+        first, last = self.values[0], self.values[-1]
+        if self.values.dtype.kind == "f" or int(last) - int(first) >= MOST_DISTINCT:
+            return np.searchsorted(self.values, some)
+        table = np.zeros(int(last) - int(first) + 1, np.intp)
+        table[self.values.astype(np.int64) - int(first)] = np.arange(len(self.values))
+        return table[some if first == 0 else some.astype(np.int64) - int(first)]
+
+
+def take_columns(values: Values) -> Columns:
+    """Limits and wholeness of each column; a column never observed has limits inf and -inf."""
+    d = values.shape[1]
+    low, high, whole = np.full(d, np.inf), np.full(d, -np.inf), np.ones(d, np.bool_)
+    for block, mask in values.blocks():
+        limits = np.iinfo(block.dtype) if values.kind in "iu" else np.finfo(block.dtype)
+        shown: Any = True if mask is None else mask
+        low = np.minimum(low, block.min(0, where=shown, initial=limits.max))
+        high = np.maximum(high, block.max(0, where=shown, initial=limits.min))
+        if values.kind == "f":
+            whole &= (block == np.rint(block)).all(0, where=shown)
+    unseen = np.zeros(d, np.bool_) if values.mask is None else ~values.mask.any(0)
+    return Columns(np.where(unseen, np.inf, low), np.where(unseen, -np.inf, high), whole)
+
+
+def take_census(values: Values, columns: Columns) -> Census | None:
+    """All distinct values with their counts, or None where they are more than 65536."""
+    lowest, highest = columns.low.min(), columns.high.max()
+    exact = max(abs(lowest), abs(highest)) < EXACT_INTEGERS
+    if values.kind in "iu" and exact and highest - lowest < MOST_DISTINCT:
+        return _histogram(values, int(lowest), int(highest - lowest) + 1)
+    known = np.empty(0, values.flat.dtype)
+    counts = np.empty(0, np.int64)
+    for block in values.seen():
+        for start in range(0, len(block), 1 << 18):  # a continuum shows itself at once
+            part = block[start : start + (1 << 18)]
+            known, counts = _merged(known, counts, part)
+            if len(known) > MOST_DISTINCT:
+                return None
+    return Census(known, counts)
+
+
+def _histogram(values: Values, lowest: int, bins: int) -> Census:
+    counts = np.zeros(bins, np.int64)
+    for block in values.seen():
+        shifted = block if lowest == 0 else block.astype(np.int64) - lowest
+        counts += np.bincount(shifted, minlength=bins)
+    present = np.flatnonzero(counts)
+    return Census((present + lowest).astype(values.flat.dtype), counts[present])
+
+
+def _merged(known: Array, counts: Array, part: Array) -> tuple[Array, Array]:
+    """Count a block into the table; values that are in it already are not sorted again."""
+    part = part + part.dtype.type(0)  # -0.0 is 0.0
+    if len(known):
+        at = np.minimum(np.searchsorted(known, part), len(known) - 1)
+        old = known[at] == part
+        counts = counts + np.bincount(at[old], minlength=len(known))
+        part = part[~old]
+    fresh, times = np.unique(part, return_counts=True)
+    order = np.argsort(np.concatenate([known, fresh]), kind="stable")
+    return np.concatenate([known, fresh])[order], np.concatenate([counts, times])[order]

@@ -1,0 +1,238 @@
+"""Facts about the data, and no choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from isthmus.contracts import Array, FloatArray, StrArray
+from isthmus.data.census import MOST_DISTINCT, Census, Columns, Values, take_census, take_columns
+from isthmus.data.dataset import Dataset
+from isthmus.data.duplicates import exact_duplicates
+from isthmus.data.grids import spacing
+
+__all__ = ["Facts", "describe"]
+
+_CONTINUOUS = 0.9  # distinct floats per float above which they lie on no grid worth the name
+_CREDIBLE = 16  # distinct values that a column needs to contradict the grid of all the others
+_HEAD = 4096  # rows that show that a column lies on no grid
+_TABLE = 1 << 25  # cells of a table of occurrences that are worth their memory
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What can be said of samples without choosing anything.
+
+    Attributes:
+        n: samples.
+        sample_shape: the shape of one.
+        dtype: of the values.
+        sparse: whether zeros are left out.
+        minimum: of the observed values, as are the next ones.
+        maximum: likewise.
+        mean: likewise.
+        std: their standard deviation (divisor: their number).
+        n_distinct: distinct values; 65537 stands for more than 65536.
+        quantum: spacing of the grid on which the values lie, 0 where there is none: ``()`` for
+            images, ``(d,)`` for tables, where a column of few values has the grid of the others.
+        levels: (maximum - minimum) / quantum + 1, when the quantum is one positive number for all.
+        binary: all values are 0 or 1.
+        unit_interval: all lie in [0, 1].
+        integer: all are whole numbers.
+        nonnegative: none is negative.
+        at_minimum: share of the observed values that equal the minimum.
+        at_maximum: likewise the maximum.
+        zero_fraction: likewise zero.
+        missing: values that the mask hides.
+        constant_features: features with one observed value, or none.
+        all_identical: all samples are equal.
+        column_kinds: of a table, ``"binary"``, ``"count"`` or ``"real"`` for each column.
+        label_counts: samples of each label, unlabelled ones left out.
+        n_groups: distinct groups.
+        exact_duplicates: samples that equal an earlier one.
+        has_mask: whether there is a mask.
+        has_variance: whether the noise of each value is known.
+    """
+
+    n: int
+    sample_shape: tuple[int, ...]
+    dtype: str
+    sparse: bool
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    n_distinct: int
+    quantum: FloatArray
+    levels: int | None
+    binary: bool
+    unit_interval: bool
+    integer: bool
+    nonnegative: bool
+    at_minimum: float
+    at_maximum: float
+    zero_fraction: float
+    missing: int
+    constant_features: int
+    all_identical: bool
+    column_kinds: tuple[str, ...] | None
+    label_counts: Mapping[str, int] | None
+    n_groups: int | None
+    exact_duplicates: int
+    has_mask: bool
+    has_variance: bool
+
+
+def describe(dataset: Dataset) -> Facts:
+    """Look at every value; memory stays bounded, whatever the number of samples.
+
+    Example:
+        >>> facts = describe(Dataset(np.array([[0, 4], [2, 4], [0, 4]], np.uint8)))
+        >>> facts.minimum, facts.maximum, facts.levels, facts.exact_duplicates
+        (0.0, 4.0, 3, 1)
+    """
+    values = Values(dataset)
+    columns = take_columns(values)
+    census = take_census(values, columns)
+    quantum = np.array(_pooled(values, columns, census))
+    if dataset.x.ndim == 2:
+        quantum = _by_column(values, columns, census, float(quantum))
+    components = int(exact_duplicates(dataset.x).max()) + 1
+    return Facts(
+        n=len(dataset),
+        sample_shape=dataset.sample_shape,
+        dtype=str(dataset.x.dtype),
+        sparse=bool(issparse(dataset.x)),
+        **_shares(values, columns, census),
+        n_distinct=MOST_DISTINCT + 1 if census is None else len(census.values),
+        quantum=quantum,
+        levels=_levels(quantum, columns),
+        binary=bool(columns.binary.all()),
+        integer=bool(columns.whole.all()),
+        missing=values.size - values.observed,
+        constant_features=int((columns.high <= columns.low).sum()),
+        all_identical=components == 1,
+        column_kinds=_kinds(columns) if dataset.x.ndim == 2 else None,
+        label_counts=_counts(dataset.labels),
+        n_groups=None if dataset.groups is None else len(_counts(dataset.groups) or {}),
+        exact_duplicates=len(dataset) - components,
+        has_mask=dataset.mask is not None,
+        has_variance=dataset.variance is not None,
+    )
+
+
+def _shares(values: Values, columns: Columns, census: Census | None) -> dict[str, Any]:
+    """Moments over the observed values, and the shares at the ends and at zero."""
+    low, high = float(columns.low.min()), float(columns.high.max())
+    with np.errstate(over="ignore"):
+        mean = _total(values, census, lambda v: v) / values.observed
+        square = _total(values, census, lambda v: (v - mean) ** 2) / values.observed
+    ends = {"at_minimum": low, "at_maximum": high, "zero_fraction": 0.0}
+    return {
+        "minimum": low,
+        "maximum": high,
+        "mean": mean,
+        "std": math.sqrt(square),
+        "unit_interval": low >= 0 and high <= 1,
+        "nonnegative": low >= 0,
+        **{k: _total(values, census, _equals(e)) / values.observed for k, e in ends.items()},
+    }
+
+
+def _equals(end: float) -> Callable[[FloatArray], Array]:
+    return lambda v: v == end
+
+
+def _total(
+    values: Values, census: Census | None, function: Callable[[FloatArray], Array]
+) -> float:
+    """Sum of a function over the observed values, in float64."""
+    if census is not None:
+        return float(function(census.values.astype(np.float64)) @ census.counts)
+    return float(sum(function(v.astype(np.float64)).sum() for v in values.seen()))
+
+
+def _pooled(values: Values, columns: Columns, census: Census | None) -> float:
+    """The spacing of all values together."""
+    whole = bool(columns.whole.all())
+    if census is not None:
+        return _unless_continuous(census.values, values.observed, whole)
+    if not whole:
+        return 0.0
+    lowest = np.array(columns.low.min()).astype(values.flat.dtype)
+    parts = (spacing(np.unique(np.append(part, lowest))) for part in values.seen())
+    return float(np.gcd.reduce(np.array(list(parts), np.int64)))
+
+
+def _unless_continuous(distinct: Array, observed: int, whole: bool) -> float:
+    few = len(distinct) <= _CONTINUOUS * observed
+    return spacing(distinct) if whole or few else 0.0
+
+
+def _by_column(
+    values: Values, columns: Columns, census: Census | None, pooled: float
+) -> FloatArray:
+    """The spacing of each column ``(d,)``.
+
+    A column of few values says little: black pixels that were only ever 0 or 3 do not lie on a
+    grid of threes. Where all columns that say much agree with all values together, so do the rest.
+    """
+    distinct = _distinct(values, columns, census)
+    facts = zip(distinct, values.observed_by_column, columns.whole, strict=True)
+    own = np.array([_unless_continuous(v, int(n), bool(whole)) for v, n, whole in facts])
+    sizes = np.array([len(each) for each in distinct])
+    credible = sizes >= _CREDIBLE
+    if pooled > 0 and credible.any() and np.allclose(own[credible], pooled, rtol=1e-6, atol=0):
+        return np.full(len(own), pooled)
+    return np.where(sizes < 2, pooled, own)
+
+
+def _distinct(values: Values, columns: Columns, census: Census | None) -> list[Array]:
+    """The distinct values of each column, or only some of one that lies on no grid."""
+    d = values.shape[1]
+    if census is None or d * len(census.values) > _TABLE:
+        return [_distinct_in(values, j, bool(columns.whole[j])) for j in range(d)]
+    present = np.zeros((d, len(census.values)), np.bool_)
+    for block, mask in values.blocks():
+        rows, of = (slice(None), np.arange(d)) if mask is None else np.nonzero(mask)
+        present[of, census.places(block[rows, of])] = True
+    return [census.values[each] for each in present]
+
+
+def _distinct_in(values: Values, column: int, whole: bool) -> Array:
+    head: Array = np.unique(values.column(column, _HEAD))
+    if not whole and len(head) > 1 and spacing(head) == 0:
+        return head
+    return np.unique(values.column(column))
+
+
+def _levels(quantum: FloatArray, columns: Columns) -> int | None:
+    first = float(quantum.reshape(-1)[0])
+    if first <= 0 or not (quantum == first).all():
+        return None
+    return round((float(columns.high.max()) - float(columns.low.min())) / first) + 1
+
+
+def _kinds(columns: Columns) -> tuple[str, ...]:
+    """The kind of each column; a constant one is of the commonest kind that admits it."""
+    count = columns.whole & (columns.low >= 0)
+    kinds = np.where(columns.binary, "binary", np.where(count, "count", "real"))
+    constant = columns.high <= columns.low
+    if constant.any() and not constant.all():
+        names, times = np.unique(kinds[~constant], return_counts=True)
+        common = str(names[np.argmax(times)])
+        admits = {"binary": columns.binary, "count": count, "real": np.ones_like(count)}
+        kinds[constant & admits[common]] = common
+    return tuple(kinds.tolist())
+
+
+def _counts(texts: StrArray | None) -> dict[str, int] | None:
+    if texts is None:
+        return None
+    names, counts = np.unique(texts[texts != ""], return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))

@@ -1,0 +1,98 @@
+"""From the columns of an Arrow table to samples, labels, groups and names."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isthmus.contracts import Array, StrArray
+from isthmus.data.readers.base import Reading, ReadOptions, fits, pick
+from isthmus.errors import DataError, IsthmusWarning
+
+__all__ = ["TABLE_OPTIONS", "named_columns", "to_reading"]
+
+TABLE_OPTIONS = frozenset({"labels", "group", "id_column", "missing"})
+_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|^\s*$|^[-+]?(nan|inf|NaN|NA|null)$"
+_FLAGS = {"labels": "--labels", "group": "--group", "id_column": "--id"}
+
+
+def named_columns(options: ReadOptions, columns: Any, where: str) -> list[str]:
+    """The columns that hold text about the samples, as the options name them.
+
+    Raises:
+        DataError: a column that is not there (labels may come from a file instead).
+    """
+    found = {name: "" for name in columns}
+    chosen = []
+    for option, flag in _FLAGS.items():
+        name = getattr(options, option)
+        if name is None or (option == "labels" and name not in found and Path(name).is_file()):
+            continue
+        pick(name, found, where, flag)
+        chosen.append(name)
+    return chosen
+
+
+def to_reading(table: Any, options: ReadOptions, where: str, *, first_row: int) -> Reading:
+    """Numbers from all columns but the named ones, which become labels, groups and names.
+
+    Raises:
+        DataError: a column holds text, dates or nested values, or no column is left.
+    """
+    apart = set(named_columns(options, table.column_names, where))
+    names = tuple(name for name in table.column_names if name not in apart)
+    if not names:
+        raise DataError("no column of numbers", where=where, remedy="leave some without a role")
+    columns = [_numbers(table.column(n), n, where, first_row) for n in names]
+    dtype = np.result_type(*columns)
+    fits((table.num_rows, len(names)), dtype.itemsize, options.max_bytes, where)
+    x = np.empty((table.num_rows, len(names)), dtype)
+    for j, column in enumerate(columns):
+        x[:, j] = column
+        _warn_of_row_numbers(column, names[j], where)
+    booleans = [n for n in names if pa.types.is_boolean(table.column(n).type)]
+    notes = (f"Booleans are read as 0 and 1: {', '.join(booleans)}.",) if booleans else ()
+    roles = {"labels": options.labels, "groups": options.group, "ids": options.id_column}
+    texts: dict[str, Any] = {k: _text(table.column(v)) for k, v in roles.items() if v in apart}
+    return Reading(x, feature_names=names, notes=notes, first_row=first_row, **texts)
+
+
+def _numbers(column: Any, name: str, where: str, first_row: int) -> Array:
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column = pc.cast(column, pa.uint8())
+    elif pa.types.is_null(kind) or pa.types.is_decimal(kind):
+        column = pc.cast(column, pa.float64())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        _refuse(column, name, where, first_row)
+    return np.asarray(column.to_numpy())
+
+
+def _refuse(column: Any, name: str, where: str, first_row: int) -> None:
+    remedy = "encode it as numbers, or name it with --labels, --group or --id"
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        cause = f"a column of type {column.type}, not of numbers"
+        raise DataError(cause, where=where, column=name, remedy=remedy)
+    numeric = pc.match_substring_regex(pc.fill_null(column, ""), _NUMBER)
+    row = max(pc.index(numeric, False).as_py(), 0)
+    cause = f"text {column[row].as_py()!r} in a numeric column"
+    raise DataError(cause, where=where, row=row + first_row, column=name, remedy=remedy)
+
+
+def _text(column: Any) -> StrArray:
+    if pa.types.is_nested(column.type):
+        raise DataError(f"labels, groups or names of nested type {column.type}")
+    filled = pc.fill_null(pc.cast(column, pa.string()), "")
+    return np.array(filled.to_pylist(), np.str_)
+
+
+def _warn_of_row_numbers(column: Array, name: str, where: str) -> None:
+    counts = column.dtype.kind in "iu" and len(column) > 4 and bool((np.diff(column) == 1).all())
+    if counts:
+        message = f"{where}[{name}]: the column only counts the rows; name it with --id"
+        warnings.warn(message, IsthmusWarning, stacklevel=2)

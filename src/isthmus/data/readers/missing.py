@@ -1,0 +1,85 @@
+"""What becomes of values that are NaN or infinite: one place for all formats."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.contracts import Array, BoolArray
+from isthmus.data.dataset import blocks
+from isthmus.data.readers.base import Reading
+from isthmus.errors import DataError
+
+__all__ = ["settle_missing"]
+
+
+def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
+    """Refuse values that are not finite, or hide, drop or replace them.
+
+    Args:
+        reading: what a reader found.
+        how: None, ``"mask"``, ``"drop"`` or ``"mean"``.
+        where: the source, for the message.
+
+    Raises:
+        DataError: there are some and ``how`` is None, or nothing is left of a sample set or of
+            a feature.
+    """
+    x = reading.x
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.ndim < 2:
+        return reading
+    if all(np.isfinite(x[rows]).all() for rows in blocks(x.shape)):
+        return reading
+    seen = np.isfinite(reading.x)
+    count = int(seen.size - seen.sum())
+    if how is None:
+        _refuse(reading, seen, count, where)
+    if how == "drop":
+        return _drop(reading, seen, where)
+    filled = reading.x.copy()
+    filled[~seen] = 0
+    if how == "mask":
+        note = f"{count} missing values are hidden by a mask."
+        return replace(reading, x=filled, mask=seen, notes=(*reading.notes, note))
+    note = f"{count} missing values were replaced by their feature's mean."
+    return replace(reading, x=_with_means(filled, seen, where), notes=(*reading.notes, note))
+
+
+def _refuse(reading: Reading, seen: BoolArray, count: int, where: str) -> None:
+    first = int(np.argmin(seen))
+    row, column = divmod(first, math.prod(seen.shape[1:]))
+    names = reading.feature_names
+    raise DataError(
+        f"{reading.x.reshape(-1)[first]} is not a finite number (the first of {count})",
+        where=where,
+        row=row + reading.first_row,
+        column=names[column] if names else column,
+        remedy="say with --missing whether to mask, drop or mean",
+    )
+
+
+def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
+    whole = seen.reshape(len(seen), -1).all(1)
+    if not whole.any():
+        cause = "every sample misses a value"
+        raise DataError(cause, where=where, remedy="use --missing mask or mean")
+    changes: dict[str, Any] = {
+        name: value[whole]
+        for name in ("x", "labels", "ids", "groups")
+        if (value := getattr(reading, name)) is not None
+    }
+    note = f"{int((~whole).sum())} samples with missing values were dropped."
+    aux = {name: value[whole] for name, value in reading.aux.items()}
+    return replace(reading, **changes, aux=aux, notes=(*reading.notes, note))
+
+
+def _with_means(filled: Array, seen: BoolArray, where: str) -> Array:
+    counts = seen.sum(0)
+    if not counts.all():
+        cause = f"feature {int(np.argmin(counts.reshape(-1)))} has no value at all"
+        raise DataError(cause, where=where, remedy="remove it, or use --missing mask")
+    means = filled.sum(0, dtype=np.float64) / counts
+    return np.where(seen, filled, means.astype(filled.dtype))
