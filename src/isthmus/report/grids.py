@@ -1,0 +1,189 @@
+"""Figures that show samples: examples, reconstructions, traversals and what the model makes up.
+
+Images are drawn as tiles; rows of tables and series as bars or lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
+from isthmus.report.images import example_images, image_traversals, image_triples, sample_images
+from isthmus.report.lines import SINGLES, example_lines, line_pairs, line_traversals, sample_lines
+from isthmus.report.look import Look
+from isthmus.report.style import check_lengths, number, shorten, styled
+
+__all__ = ["data_examples", "reconstructions", "samples", "traversals"]
+
+MOST_CLASSES = 8
+MOST_LATENTS = 12
+GROUPS = ("best", "median", "worst")
+
+
+@styled
+def data_examples(
+    x: Array,
+    labels: Array | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    feature_names: Sequence[str] = (),
+    unit: str = "data units",
+) -> Figure:
+    """Examples of the data: one row (images) or panel (tables, series) for each class.
+
+    Args:
+        x: samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``; the first of each class are
+            drawn.
+        labels: the class of each sample, ``(n,)``; the eight most frequent are drawn.
+        limits: the values at the scale's two ends; chosen from ``x`` if absent.
+        feature_names: names of a table's columns, ``(d,)``.
+        unit: of the values.
+
+    Raises:
+        UsageError: the numbers of rows differ, or ``x`` has another number of dimensions.
+    """
+    labels = np.zeros(len(x), dtype=int) if labels is None else labels
+    check_lengths(x=x, labels=labels)
+    look = Look.of(x, limits)
+    names, members = _by_class(labels)
+    if look.pictorial:
+        return example_images(x, look, names, members, unit)
+    drawn = np.concatenate([x[rows[:SINGLES]] for rows in members])
+    look = Look.of(drawn, limits)
+    return example_lines(x, look, names, members, feature_names, unit)
+
+
+def _by_class(labels: Array) -> tuple[list[str], list[IntArray]]:
+    """Names of the most frequent classes (none if there is only one), and their rows."""
+    values, counts = np.unique(labels, return_counts=True)
+    kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_CLASSES])
+    members: list[IntArray] = [np.flatnonzero(labels == values[i]) for i in kept]
+    return [str(values[i]) for i in kept] if len(values) > 1 else [], members
+
+
+@styled
+def reconstructions(
+    x: Array,
+    reconstruction: Array,
+    ids: Sequence[object],
+    errors: FloatArray,
+    *,
+    limits: tuple[float, float] | None = None,
+    feature_names: Sequence[str] = (),
+    unit: str = "data units",
+) -> Figure:
+    """The samples reconstructed best, at the median and worst: input, reconstruction, residual.
+
+    Input and reconstruction share one scale; the residual (input - reconstruction) has its own,
+    symmetric about zero.
+
+    Args:
+        x: samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``.
+        reconstruction: what the model makes of each, of the same shape.
+        ids: a name for each sample, ``(n,)``.
+        errors: the error of each, ``(n,)``, by which they are ordered.
+        limits: the values at the scale's two ends; chosen from ``x`` if absent.
+        feature_names: names of a table's columns, ``(d,)``.
+        unit: of the values.
+
+    Raises:
+        UsageError: the numbers of rows differ, or ``x`` has another number of dimensions.
+    """
+    look = Look.of(x, limits)
+    check_lengths(x=x, reconstruction=reconstruction, ids=ids, errors=errors)
+    chosen = _best_median_worst(errors, 3 if look.pictorial else 2)
+    captions = [f"{shorten(ids[int(i)], 20)}, error {number(errors[i])}" for i in chosen.flat]
+    pair = x[chosen], reconstruction[chosen]
+    if look.pictorial:
+        return image_triples(look, *pair, GROUPS, captions, unit)
+    return line_pairs(look, *pair, GROUPS, captions, feature_names, unit)
+
+
+def _best_median_worst(errors: FloatArray, each: int) -> IntArray:
+    """Rows ``(3, each)`` of the smallest, middle and largest errors."""
+    order = np.argsort(errors, kind="stable")
+    each = min(each, len(order))
+    middle = (len(order) - each) // 2
+    return np.array([order[:each], order[middle : middle + each], order[len(order) - each :]])
+
+
+@styled
+def traversals(
+    images: Array,
+    names: Sequence[str],
+    effects: FloatArray,
+    active: BoolArray,
+    *,
+    steps: FloatArray | None = None,
+    limits: tuple[float, float] | None = None,
+    feature_names: Sequence[str] = (),
+    unit: str = "data units",
+) -> Figure:
+    """What each latent does: the decoder's answer as one latent moves and the others rest.
+
+    Latents are drawn by effect, largest first, twelve at most.
+
+    Args:
+        images: decoded samples ``(k, s, d)``, ``(k, s, H, W)`` or ``(k, s, H, W, C)`` of ``k``
+            latents at ``s`` steps.
+        names: a name for each latent, ``(k,)``.
+        effects: how far each moves its sample, ``(k,)``, in the data's units.
+        active: whether each latent is in use, ``(k,)``.
+        steps: the latent's value at each step, ``(s,)``.
+        limits: the values at the scale's two ends; chosen from ``images`` if absent.
+        feature_names: names of a table's columns, ``(d,)``.
+        unit: of the values.
+
+    Raises:
+        UsageError: the numbers of latents differ, or ``images`` has too few dimensions.
+    """
+    check_lengths(images=images, names=names, effects=effects, active=active)
+    look = Look.of(images.reshape(-1, *images.shape[2:]), limits)
+    order = np.argsort(-effects, kind="stable")[:MOST_LATENTS]
+    headings = [_heading(names[int(i)], effects[i], active[i]) for i in order]
+    steps = np.arange(images.shape[1], dtype=float) if steps is None else steps
+    if not look.pictorial:
+        return line_traversals(look, images[order], headings, steps, feature_names, unit)
+    some = f"the {len(order)} of {len(names)} latents with most effect"
+    note = some if len(order) < len(names) else ""
+    return image_traversals(look, images[order], headings, active[order], steps, note, unit)
+
+
+def _heading(name: str, effect: float, active: bool) -> str:
+    return f"{shorten(name, 12)}\neffect {number(effect, 2)}" + ("" if active else ", idle")
+
+
+@styled
+def samples(
+    made: Array,
+    nearest: Array,
+    distances: FloatArray,
+    *,
+    limits: tuple[float, float] | None = None,
+    feature_names: Sequence[str] = (),
+    unit: str = "data units",
+) -> Figure:
+    """What the model makes up, each sample with its nearest neighbour in the training data.
+
+    A copy of the training data would show as equal pairs at distance zero.
+
+    Args:
+        made: generated samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``.
+        nearest: the training sample nearest to each, of the same shape.
+        distances: between the two, ``(n,)``, in the data's units.
+        limits: the values at the scale's two ends; chosen from what is drawn if absent.
+        feature_names: names of a table's columns, ``(d,)``.
+        unit: of the values.
+
+    Raises:
+        UsageError: the numbers of rows differ, or ``made`` has another number of dimensions.
+    """
+    check_lengths(made=made, nearest=nearest, distances=distances)
+    captions = [number(float(distance)) for distance in distances]
+    look = Look.of(nearest if nearest.ndim > 2 else np.concatenate([made, nearest]), limits)
+    if look.pictorial:
+        return sample_images(look, made, nearest, captions, unit)
+    return sample_lines(look, made, nearest, captions, feature_names, unit)

@@ -1,0 +1,207 @@
+"""One contract for all figures: a figure, equal bytes, no warning, nothing global changed."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from conftest import HISTORY, ROWS, STEPS, Stand
+from matplotlib.figure import Figure
+from PIL import Image
+
+from isthmus.errors import UsageError
+from isthmus.report import figures
+
+SAMPLES: dict[str, Callable[[Stand], Figure]] = {
+    "data_examples": lambda s: figures.data_examples(s.x, s.labels),
+    "reconstructions": lambda s: figures.reconstructions(s.x, s.reconstruction, s.ids, s.errors),
+    "traversals": lambda s: figures.traversals(
+        s.traversals,
+        [f"z{i}" for i in range(6)],
+        s.spread,
+        s.spread > s.spread.mean(),
+        steps=STEPS,
+    ),
+    "samples": lambda s: figures.samples(s.made, s.nearest, s.distances),
+    "latent_map": lambda s: figures.latent_map(s.latents[:, :2], s.labels),
+}
+POINTS = np.random.default_rng(0).normal(size=(300, 2))
+MANY = np.random.default_rng(0).integers(0, 25, 300)
+SOME = np.where(POINTS[:, 1] > 0, POINTS[:, 0], np.nan)
+GAP = [
+    {"epoch": e, "train": {"loss": None if e == 2 else 1 / e, "kl": float("nan")}}
+    for e in (1, 2, 3)
+]
+NUMBERS: dict[str, Callable[[], Figure]] = {
+    "curves": lambda: figures.training_curves(HISTORY),
+    "curves, one epoch": lambda: figures.training_curves(HISTORY[:1]),
+    "curves, gaps": lambda: figures.training_curves(GAP),
+    "comparison": lambda: figures.model_comparison(ROWS),
+    "comparison, no log p": lambda: figures.model_comparison(ROWS[2:]),
+    "map": lambda: figures.latent_map(POINTS),
+    "map, many classes": lambda: figures.latent_map(POINTS, MANY),
+    "map, values": lambda: figures.latent_map(POINTS, values=SOME),
+    "map, no known value": lambda: figures.latent_map(POINTS, values=np.full(300, np.nan)),
+    "map, one point": lambda: figures.latent_map(POINTS[:1], np.array(["a"])),
+    "map, lost points": lambda: figures.latent_map(np.where(POINTS > 2, np.inf, POINTS)),
+    "map, many points": lambda: figures.latent_map(np.tile(POINTS, (20, 1)), np.arange(6000) % 3),
+    "histogram": lambda: figures.log_prob_histogram({"train": POINTS[:, 0], "new": POINTS[:9, 1]}),
+    "histogram, outliers": lambda: figures.log_prob_histogram({"all": np.append(POINTS, -1e6)}),
+    "histogram, constant": lambda: figures.log_prob_histogram({"all": np.full(5, -3.0)}),
+    "units": lambda: figures.active_units(np.array([1.0, 0.5, 0.001]), np.array([2.0, 1.0, 0.0])),
+    "units, none active": lambda: figures.active_units(np.zeros(40)),
+}  # fmt: skip
+
+
+def fulfils_contract(draw: Callable[[], Figure]) -> None:
+    before = dict(matplotlib.rcParams)
+    first, second = draw(), draw()
+    assert isinstance(first, Figure)
+    png = figures.to_png(first)
+    assert png == figures.to_png(second)
+    assert Image.open(io.BytesIO(png)).size[0] == 1800
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_figures_of_samples(name: str, any_stand: Stand) -> None:
+    fulfils_contract(lambda: SAMPLES[name](any_stand))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_figures_of_numbers(name: str) -> None:
+    fulfils_contract(NUMBERS[name])
+
+
+@pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.parametrize("shape", [(6, 6), (5,)])
+def test_few_samples_suffice(n: int, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(n).normal(size=(n, *shape))
+    figures.to_png(figures.data_examples(x))
+    figures.to_png(figures.reconstructions(x, x, list(range(n)), np.zeros(n)))
+    figures.to_png(figures.samples(x, x, np.zeros(n)))
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (6, 6, 3), (5,), (50,)])
+def test_missing_and_constant_values_are_drawn(shape: tuple[int, ...]) -> None:
+    x = np.full((4, *shape), 2.0)
+    x[0].flat[0] = np.nan
+    figures.to_png(figures.data_examples(x))
+    figures.to_png(figures.reconstructions(x, x, "abcd", np.zeros(4)))
+
+
+def test_reconstructions_show_the_extremes_and_the_middle() -> None:
+    x, errors = np.zeros((101, 4, 4)), np.random.default_rng(0).permutation(101) / 100
+    figure = figures.reconstructions(x, x, [f"n{e:.2f}" for e in errors], errors)
+    shown = [
+        t.get_text().split(",")[0] for sub in figure.subfigs for a in sub.axes for t in a.texts
+    ]
+    expected = {0.0, 0.01, 0.02, 0.49, 0.5, 0.51, 0.98, 0.99, 1.0}
+    assert {float(text[1:]) for text in shown} == expected
+
+
+def test_input_and_reconstruction_share_a_scale_and_residuals_are_centred() -> None:
+    x = np.zeros((5, 4, 4), dtype=np.uint8)
+    figure = figures.reconstructions(x, x + 51.0, range(5), np.arange(5.0), limits=(0.0, 102.0))
+    tiles = figure.subfigs[0].axes[0].images[0].get_array()
+    assert tiles[0, 0].max() == 0
+    np.testing.assert_allclose(tiles[0, 5], 0.5, atol=0.01)
+    red, _, blue = tiles[0, 10]
+    assert blue > red, "the reconstruction is too bright: the residual is negative, so blue"
+
+
+def test_rare_classes_are_drawn_as_others() -> None:
+    labels = np.repeat([f"class {i:02d}" for i in range(14)], np.arange(14, 0, -1))
+    figure = figures.latent_map(np.random.default_rng(0).normal(size=(len(labels), 2)), labels)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[0] == "class 00  (14)"
+    assert texts[-1] == "4 others  (10)"
+    assert len(texts) == 11
+
+
+@pytest.mark.parametrize("size", [200, 5000])
+def test_points_keep_their_colour_when_shuffled(size: int) -> None:
+    points = np.column_stack([np.arange(size), np.zeros(size)])
+    figure = figures.latent_map(points, (np.arange(size) % 2).astype(str), seed=3)
+    marks: Any = figure.axes[0].collections[0]
+    place, colours = marks.get_offsets()[:, 0], marks.get_facecolors()
+    assert not np.array_equal(place, np.sort(place))
+    assert len(np.unique(colours[place % 2 == 0], axis=0)) == 1
+    assert len(np.unique(colours, axis=0)) == 2
+
+
+def test_best_epoch_is_the_lowest_validation_loss() -> None:
+    losses = [5.0, 2.0, float("nan"), 3.0]
+    history = [
+        {"epoch": i, "train": {"loss": -i}, "validation": {"loss": v}}
+        for i, v in enumerate(losses)
+    ]
+    legend = figures.training_curves(history).axes[0].get_legend()
+    assert legend is not None
+    assert legend.get_texts()[-1].get_text() == "best: 2, epoch 1"
+
+
+def test_histogram_counts_what_it_leaves_out() -> None:
+    values = np.append(np.random.default_rng(0).normal(size=500), [-1e5, -2e5])
+    axes = figures.log_prob_histogram({"all": values}).axes[0]
+    assert axes.get_xlabel().endswith("2 samples lie outside the frame")
+
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "$\\frac{", "_hidden", "", "a\nb\x07", "%s {0} \\$"]
+
+
+def test_hostile_labels_are_inert_in_svg() -> None:
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    labels, names = np.array(HOSTILE * 2), ["$x_", "<b>", "", "\\", "&"]
+    for figure in (
+        figures.latent_map(x[:, :2], labels, name="<script>$"),
+        figures.data_examples(x, labels, feature_names=names, unit="$\\mu"),
+        figures.reconstructions(x, x, HOSTILE * 2, np.ones(12), feature_names=names),
+        figures.model_comparison([figures.ModelRow(name, (1, 0, 2)) for name in HOSTILE]),
+    ):
+        svg = figures.to_svg(figure)
+        tags = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()}
+        assert not tags & {"img", "script", "b", "foreignObject", "a"}
+        assert not re.search(r"\d{4}-\d\d-\d\dT", svg)
+        figures.to_png(figure)
+
+
+def test_svg_repeats() -> None:
+    draw = NUMBERS["units"]
+    assert figures.to_svg(draw()) == figures.to_svg(draw())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: figures.data_examples(np.zeros((3, 4)), np.zeros(2)),
+        lambda: figures.data_examples(np.zeros(4)),
+        lambda: figures.data_examples(np.zeros((0, 4))),
+        lambda: figures.latent_map(np.zeros((3, 3))),
+        lambda: figures.latent_map(np.zeros((3, 2)), np.zeros(4, dtype=int)),
+        lambda: figures.training_curves([{"epoch": 1, "train": {"loss": float("nan")}}]),
+        lambda: figures.log_prob_histogram({"all": np.full(3, np.nan)}),
+        lambda: figures.model_comparison([]),
+        lambda: figures.active_units(np.zeros(3), np.zeros(2)),
+        lambda: figures.samples(np.zeros((3, 4)), np.zeros((2, 4)), np.zeros(3)),
+    ],
+)
+def test_wrong_arguments_are_refused(call: Callable[[], Figure]) -> None:
+    with pytest.raises(UsageError, match="; "):
+        call()
+
+
+def test_arguments_are_not_changed() -> None:
+    x = np.random.default_rng(0).normal(size=(9, 6, 6))
+    x.flags.writeable = False
+    figures.reconstructions(x, x, range(9), np.arange(9.0))
+    figures.data_examples(x)
+    figures.thumbnails(x)
