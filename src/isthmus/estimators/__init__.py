@@ -1,1 +1,6 @@
-"""The estimators layer."""
+"""The estimators: one face, scikit-learn's, for every model."""
+
+from isthmus.estimators.autoencoders import Autoencoder, VariationalAutoencoder
+from isthmus.estimators.linear import TruncatedSVD
+
+__all__ = ["Autoencoder", "TruncatedSVD", "VariationalAutoencoder"]

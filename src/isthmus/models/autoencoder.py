@@ -39,6 +39,8 @@ class Batch(NamedTuple):
 class AutoencoderNetwork(nn.Module):
     """Encoder, decoder, likelihood and scaling in one module.
 
+    ``scoring`` is the likelihood by which samples are scored, the one of training unless set.
+
     Args:
         sample_shape: shape of a sample, ``(d,)``, ``(H, W)`` or ``(H, W, C)``.
         latent_dim: length k of a code.
@@ -70,7 +72,7 @@ class AutoencoderNetwork(nn.Module):
         super().__init__()
         d = int(torch.Size(sample_shape).numel())
         self.sample_shape, self.latent_dim, self.n_features = sample_shape, latent_dim, d
-        self.likelihood = likelihood
+        self.likelihood = self.scoring = likelihood
         codes = latent_dim * self.codes_per_latent
         self.encoder = architecture.encoder(likelihood.n_inputs(d), sample_shape, codes)
         self.decoder = architecture.decoder(latent_dim, sample_shape, likelihood.n_outputs(d))
@@ -80,8 +82,8 @@ class AutoencoderNetwork(nn.Module):
             self.register_buffer(name, tensor if name != "quantum" else tensor.expand(d).clone())
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Samples ``(batch, d)`` from data units to model units, float32."""
-        return torch.addcmul(-self.offset / self.scale, x.float(), 1 / self.scale)
+        """Samples ``(batch, d)`` from data units to model units, in the network's precision."""
+        return torch.addcmul(-self.offset / self.scale, x.to(self.scale.dtype), 1 / self.scale)
 
     def unscaled(self, t: Tensor) -> Tensor:
         """Samples ``(..., d)`` from model units to data units."""
@@ -94,18 +96,20 @@ class AutoencoderNetwork(nn.Module):
         target = self.scaled(x)
         if mask is not None:
             target = target.where(mask, torch.zeros_like(target))
-        scaled_variance = None if variance is None else variance.float() / self.scale**2
+        scaled_variance = (
+            None if variance is None else variance.to(self.scale.dtype) / self.scale**2
+        )
         return Batch(target, target, mask, scaled_variance)
 
     def code(self, seen: Tensor) -> Tensor:
         """The code of each sample, deterministic: ``(batch, d)`` to ``(batch, k)``."""
-        code: Tensor = self.encoder(self.likelihood.embed(seen)).float()
+        code: Tensor = self.encoder(self.likelihood.embed(seen)).to(self.scale.dtype)
         return code
 
     def decode(self, z: Tensor, variance: Tensor | None = None) -> Distribution:
         """p(x|z) in model units for codes ``(batch, k)``."""
         known = Known(dict(self.learned.items()), self.quantum / self.scale, variance)
-        return self.likelihood(self.decoder(z).float(), known)
+        return self.likelihood(self.decoder(z).to(self.scale.dtype), known)
 
     def log_likelihood(self, z: Tensor, batch: Batch) -> Tensor:
         """Log p(x|z) in nats, model units, summed over the observed values: ``(batch,)``."""
@@ -117,16 +121,17 @@ class AutoencoderNetwork(nn.Module):
 
         A density carries the Jacobian of the scaling; the mass of a bin needs none.
         """
-        distribution = self.decode(z, batch.variance)
-        values = distribution.log_score(batch.target, self.quantum / self.scale)
-        if not self.likelihood.discrete:
+        known = Known(dict(self.learned.items()), self.quantum / self.scale, batch.variance)
+        distribution = self.scoring(self.decoder(z).to(self.scale.dtype), known)
+        values = distribution.log_score(batch.target, known.quantum)
+        if not self.scoring.discrete:
             values = values - torch.log(self.scale) * (self.quantum == 0)
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
 
     @property
     def measure(self) -> str:
         """What a log p of this network measures: ``"mass"``, ``"density"`` or ``"mixed"``."""
-        if self.likelihood.discrete or bool((self.quantum > 0).all()):
+        if self.scoring.discrete or bool((self.quantum > 0).all()):
             return "mass"
         return "mixed" if bool((self.quantum > 0).any()) else "density"
 

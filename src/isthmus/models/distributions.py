@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from isthmus.models.special import (
-    inverse_langevin,
     langevin,
     log1mexp,
     log_normal_interval,
@@ -132,17 +131,6 @@ class BernoulliValues(Distribution):
 
     def parameters(self) -> dict[str, Tensor]:
         return {"probability": self.mean}
-
-    def as_lambda(self) -> ContinuousBernoulliValues:
-        """The continuous Bernoulli whose lambda is this mean."""
-        return ContinuousBernoulliValues(self.logits)
-
-    def as_mean(self) -> ContinuousBernoulliValues:
-        """The continuous Bernoulli whose mean is this mean."""
-        mean = self.mean.double().clamp(1e-4, 1 - 1e-4)
-        return ContinuousBernoulliValues(
-            (2 * inverse_langevin(2 * mean - 1)).to(self.logits.dtype)
-        )
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from isthmus.models.distributions import (
     PoissonValues,
     ProductValues,
 )
-from isthmus.models.special import bounded
+from isthmus.models.special import bounded, inverse_langevin
 
 __all__ = [
     "Bernoulli",
@@ -207,13 +207,23 @@ class Bernoulli(Likelihood):
 
 @dataclass(frozen=True)
 class ContinuousBernoulli(Likelihood):
-    """Continuous values in [0, 1] (Loaiza-Ganem & Cunningham 2019)."""
+    """Continuous values in [0, 1] (Loaiza-Ganem & Cunningham 2019).
+
+    Args:
+        output: what the decoder gives: ``"lambda"``, its logit; or ``"mean"``, the logit of the
+            distribution's mean. A decoder trained as a Bernoulli can be read either way.
+    """
+
+    output: Literal["lambda", "mean"] = "lambda"
 
     scaling: ClassVar[Literal["none", "unit", "standard"]] = "unit"
     support: ClassVar[Support] = Support(0, 1)
 
     def __call__(self, h: Tensor, known: Known) -> Distribution:
-        return ContinuousBernoulliValues(bounded(h, -1e4, 1e4))
+        if self.output == "lambda":
+            return ContinuousBernoulliValues(bounded(h, -1e4, 1e4))
+        mean = torch.sigmoid(h.double()).clamp(1e-4, 1 - 1e-4)
+        return ContinuousBernoulliValues((2 * inverse_langevin(2 * mean - 1)).to(h.dtype))
 
 
 @dataclass(frozen=True)

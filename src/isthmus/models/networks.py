@@ -12,14 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["Architecture", "Convolutional", "Dense"]
+__all__ = ["Architecture", "Convolutional", "Dense", "Linear"]
 
 Activation = Literal["softplus", "relu", "tanh", "linear"]
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -71,7 +72,7 @@ class Dense(Architecture):
     def _stack(self, sizes: Sequence[int]) -> nn.Module:
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
-            layers += [_initialised(nn.Linear(n_in, n_out, bias=self.bias), self.activation)]
+            layers += [_initialised(Linear(n_in, n_out, bias=self.bias), self.activation)]
             layers += [_ACTIVATIONS[self.activation]()]
         return nn.Sequential(*layers[:-1])
 
@@ -156,15 +157,49 @@ class Convolutional(Architecture):
 
     def _dense(self, n_in: int, n_out: int) -> list[nn.Module]:
         if not self.hidden:
-            return [_initialised(nn.Linear(n_in, n_out), self.activation)]
+            return [_initialised(Linear(n_in, n_out), self.activation)]
         return [
-            _initialised(nn.Linear(n_in, self.hidden), self.activation),
+            _initialised(Linear(n_in, self.hidden), self.activation),
             self._activate(),
-            _initialised(nn.Linear(self.hidden, n_out), self.activation),
+            _initialised(Linear(self.hidden, n_out), self.activation),
         ]
 
     def _activate(self) -> nn.Module:
         return _ACTIVATIONS[self.activation]()
+
+
+class Linear(nn.Linear):
+    """A dense layer that can compute with a low-precision ``shadow`` of its weights."""
+
+    shadow: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.shadow is None:
+            return F.linear(x, self.weight, self.bias)
+        product: Tensor = _ShadowedProduct.apply(
+            x.to(self.shadow.dtype), self.weight, self.bias, self.shadow
+        )
+        return product
+
+
+class _ShadowedProduct(torch.autograd.Function):
+    """x W^T + b in the shadow's precision; the gradients of W and b in their own."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shadow: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, shadow)
+        ctx.biased = bias is not None
+        return F.linear(x, shadow, None if bias is None else bias.to(shadow.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, shadow = ctx.saved_tensors
+        (g,) = gradients
+        for_x = g @ shadow if ctx.needs_input_grad[0] else None
+        for_bias = g.sum(0, dtype=torch.float32) if ctx.biased else None
+        return for_x, (g.t() @ x).float(), for_bias, None
 
 
 class _ToPlanes(nn.Module):

@@ -77,6 +77,10 @@ def log_normal_interval(middle: Tensor, width: Tensor) -> Tensor:
     """
     middle, width = torch.broadcast_tensors(middle, width)
     narrow = width < 0.05
+    if bool(narrow.all()):
+        return _narrow(middle, width)
+    if not bool(narrow.any()):
+        return _wide(middle, width)
     return torch.where(narrow, _narrow(middle, width.clamp(max=0.05)), _wide(middle, width))
 
 

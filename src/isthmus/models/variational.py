@@ -58,7 +58,7 @@ class VariationalNetwork(AutoencoderNetwork):
 
     def posterior(self, seen: Tensor) -> Normal:
         """q(z|x) for samples ``(batch, d)`` in model units."""
-        h = self.encoder(self.likelihood.embed(seen)).float()
+        h = self.encoder(self.likelihood.embed(seen)).to(self.scale.dtype)
         mean, raw = h.unflatten(-1, (2, -1)).unbind(-2)
         return Normal(mean, bounded(raw, -20.0, 20.0))
 
@@ -117,7 +117,7 @@ def keyed_normals(keys: Tensor, draws: int, k: int) -> Tensor:
     golden = -7046029254386353131  # 2^64 / golden ratio, as a signed number
     bits = _mix(keys.unsqueeze(1) + (counter + 1) * golden)
     uniform = ((bits >> 11) & ((1 << 53) - 1)).double() * 2.0**-53 + 2.0**-54
-    return torch.special.ndtri(uniform).float().reshape(-1, draws, k)
+    return torch.special.ndtri(uniform).reshape(-1, draws, k)
 
 
 def _mix(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -23,10 +24,10 @@ from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
 from isthmus.training.checkpoint import Checkpoints, State
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
-from isthmus.training.precision import matmul_precision
+from isthmus.training.precision import MatmulPrecision
 from isthmus.training.settings import Settings
 
-__all__ = ["Samples", "Trainer", "evaluate"]
+__all__ = ["Hooks", "Samples", "Trainer", "evaluate"]
 
 _EVALUATION_BATCH = 1024
 
@@ -40,7 +41,22 @@ class Samples(NamedTuple):
 
     def take(self, index: Tensor | slice) -> Samples:
         """Some of the rows."""
-        return Samples(*(None if field is None else field[index] for field in self))  # type: ignore[arg-type]
+        return Samples(*(None if field is None else _picked(field, index) for field in self))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What looks on while a network trains.
+
+    Attributes:
+        checkpoints: where to keep the state; None: nowhere.
+        watch: told of the progress a few times a second.
+        interrupted: asked after every epoch whether to end early.
+    """
+
+    checkpoints: Checkpoints | None = None
+    watch: Callable[[Progress], None] | None = None
+    interrupted: Callable[[], bool] = lambda: False
 
 
 class Trainer:
@@ -53,9 +69,7 @@ class Trainer:
         validation: held-out samples by which the best epoch is chosen.
         corruption: how training inputs are damaged; held-out ones likewise, by a fixed seed.
         settings: the rest.
-        checkpoints: where to keep the state; None: nowhere.
-        watch: told of the progress a few times a second.
-        interrupted: asked after every epoch whether to end early.
+        hooks: what looks on.
     """
 
     def __init__(
@@ -67,14 +81,11 @@ class Trainer:
         validation: Samples | None = None,
         corruption: Corruption | None = None,
         settings: Settings,
-        checkpoints: Checkpoints | None = None,
-        watch: Callable[[Progress], None] | None = None,
-        interrupted: Callable[[], bool] = lambda: False,
+        hooks: Hooks = Hooks(),
     ) -> None:
         self.network, self.objective = network, objective
         self.data, self.validation, self.corruption = data, validation, corruption
-        self.settings, self.checkpoints = settings, checkpoints
-        self.watch, self.interrupted = watch, interrupted
+        self.settings, self.hooks = settings, hooks
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.best = [p.detach().clone() for p in self.parameters]
         self.generator = Generator(data.x.device).manual_seed(settings.seed)
@@ -82,6 +93,7 @@ class Trainer:
             self.parameters, lr=settings.learning_rate, eps=settings.adam_epsilon, fused=True
         )
         self.running_norm = torch.zeros((), device=data.x.device)
+        self.precision = MatmulPrecision(settings.precision, network, data.x.device)
         self.history = History()
         self.reduced_at = 0
         self._told = 0.0
@@ -93,10 +105,10 @@ class Trainer:
             NumericalError: the loss left the finite numbers; the step is named and the last
                 good checkpoint kept.
         """
-        state = None if self.checkpoints is None else self.checkpoints.newest()
+        state = None if self.hooks.checkpoints is None else self.hooks.checkpoints.newest()
         if state is not None:
             self.restore(state)
-        with _flushed_denormals():
+        with _flushed_denormals(), self.precision.applied():
             while not self._finished():
                 self._record(self._epoch(len(self.history.rows)))
         with torch.no_grad():
@@ -148,7 +160,7 @@ class Trainer:
             self.history.stopped = "all epochs done"
         elif patience is not None and waited >= patience:
             self.history.stopped = f"no better held-out loss for {patience} epochs"
-        elif self.interrupted():
+        elif self.hooks.interrupted():
             self.history.stopped = "interrupted"
         return bool(self.history.stopped)
 
@@ -162,7 +174,7 @@ class Trainer:
         for start in starts:
             self._schedule(epoch, start / n)
             batch = self._batch(self.data.take(order[start : start + size]), self.generator)
-            with matmul_precision(self.settings.precision, device):
+            with self.precision.forward():
                 parts = self.objective(self.network, batch, self.generator, epoch)
             names = list(parts)
             losses.append(torch.stack([part.detach() for part in parts.values()]))
@@ -181,6 +193,7 @@ class Trainer:
             grad_scale=self._excess(norm, finite), found_inf=(~finite).float()
         )
         self.optimizer.step()
+        self.precision.refresh()
 
     def _excess(self, norm: Tensor, finite: Tensor) -> Tensor | None:
         """By how much the gradient is too long; at least 1."""
@@ -230,7 +243,7 @@ class Trainer:
 
     def _refuse(self, step: int, count: int) -> None:
         message = f"the loss is not finite at step {step + 1} ({count} steps of this epoch)"
-        if count > 1 or self.settings.precision == "float32":
+        if count > 1 or self.precision.name == "float32":
             raise NumericalError(
                 message, remedy="lower the learning rate, or look for extreme values in the data"
             )
@@ -255,8 +268,8 @@ class Trainer:
             history.best_epoch = row["epoch"]
             torch._foreach_copy_(self.best, [p.detach() for p in self.parameters])
         self._reduce_on_plateau(row["epoch"])
-        if self.checkpoints is not None and row["epoch"] % self.checkpoints.every == 0:
-            self.checkpoints.save(self.state())
+        if self.hooks.checkpoints is not None and row["epoch"] % self.hooks.checkpoints.every == 0:
+            self.hooks.checkpoints.save(self.state())
 
     def _reduce_on_plateau(self, epoch: int) -> None:
         if self.settings.schedule != "plateau" or self.settings.patience is None:
@@ -268,13 +281,13 @@ class Trainer:
 
     def _tell(self, epoch: int, seen: int) -> None:
         now = time.monotonic()
-        if self.watch is None or now - self._told < 0.2:
+        if self.hooks.watch is None or now - self._told < 0.2:
             return
         self._told = now
         rows, n = self.history.rows, len(self.data.x)
         parts = rows[-1]["train"] if rows else {}
         epochs = self.settings.epochs
-        self.watch(Progress(epoch, epochs, epoch * n + seen, epochs * n, parts))
+        self.hooks.watch(Progress(epoch, epochs, epoch * n + seen, epochs * n, parts))
 
 
 def evaluate(
@@ -296,6 +309,10 @@ def evaluate(
             for name, value in parts.items():
                 total[name] = total.get(name, 0.0) + value.double() * len(rows)
     return {name: float(value) / len(data.x) for name, value in total.items()}
+
+
+def _picked(field: Tensor, index: Tensor | slice) -> Tensor:
+    return field[index] if isinstance(index, slice) else field.index_select(0, index)
 
 
 @contextmanager

@@ -1,27 +1,111 @@
-"""Matrix products in bfloat16 where the machine does them faster."""
+"""Matrix products in the faster precision of the machine; weights stay float32.
+
+On a GPU bfloat16 is PyTorch's autocast. On a processor autocast would convert every weight anew in
+each step, so each dense layer keeps a bfloat16 shadow of its weights, renewed once a step, and
+gradients of weights come back in float32.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from typing import Any
 
 import torch
+from torch import nn
 
-__all__ = ["matmul_precision", "resolve_precision"]
+from isthmus.models.networks import Linear
+
+__all__ = ["MatmulPrecision", "resolve_precision"]
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """``"auto"`` to ``"bfloat16"`` where processor or GPU has it, else ``"float32"``."""
+def resolve_precision(precision: str, network: nn.Module, device: torch.device) -> str:
+    """``"auto"`` to ``"bfloat16"`` where it is faster, else ``"float32"``.
+
+    On a processor that is where it has the instructions and the network no convolutions, which
+    gain nothing from them.
+    """
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
+        able = torch.cpu._is_avx512_bf16_supported() and not convolves
+    return "bfloat16" if able else "float32"
+
+
+class MatmulPrecision:
+    """Brings a network's matrix products to a precision while it trains.
+
+    Args:
+        precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        network: whose products.
+        device: where it lies.
+    """
+
+    def __init__(self, precision: str, network: nn.Module, device: torch.device) -> None:
+        self.name = resolve_precision(precision, network, device)
+        self.device = device
+        shadowed = self.name == "bfloat16" and device.type == "cpu"
+        self.layers = [m for m in network.modules() if shadowed and isinstance(m, Linear)]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The time of training."""
+        for layer in self.layers:
+            layer.shadow = layer.weight.detach().bfloat16()
+        try:
+            with _onednn_products() if self.device.type == "cpu" else nullcontext():
+                yield
+        finally:
+            for layer in self.layers:
+                layer.shadow = None
+
+    def forward(self) -> AbstractContextManager[object]:
+        """The time of one forward pass."""
+        if self.device.type != "cpu" and self.name == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def refresh(self) -> None:
+        """Renew the shadows after the weights have changed."""
+        with torch.no_grad():
+            for layer in self.layers:
+                if layer.shadow is not None:
+                    layer.shadow.copy_(layer.weight)
 
 
 @contextmanager
-def matmul_precision(precision: str, device: torch.device) -> Iterator[None]:
-    """Run matrix products in that precision; weights and everything else stay float32."""
-    enabled = resolve_precision(precision, device) == "bfloat16"
-    with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+def _onednn_products() -> Iterator[None]:
+    """Send float32 products to oneDNN where its kernels for them are the faster ones.
+
+    PyTorch does so only if bfloat16 is allowed inside them; where the processor's kernels use that
+    permission, the products stay where they are.
+    """
+    if not (torch.cpu._is_avx512_bf16_supported() and _permission_unused()):
         yield
+        return
+    settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = settings.fp32_precision
+    settings.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
+
+
+@cache
+def _permission_unused() -> bool:
+    """Whether products stay exact to float32 when bfloat16 is allowed inside them."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn((2, 256, 256), generator=generator)
+    settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = settings.fp32_precision
+    settings.fp32_precision = "bf16"
+    try:
+        error = (a @ b - (a.double() @ b.double())).abs().max()
+    finally:
+        settings.fp32_precision = before
+    return bool(error < 1e-3)

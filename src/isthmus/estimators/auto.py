@@ -1,0 +1,125 @@
+"""From facts about the data to likelihood, scaling, architecture and epochs - with the reasons."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from isthmus.data.describe import Facts
+from isthmus.models.likelihoods import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiscretizedLogistic,
+    Gaussian,
+    Likelihood,
+    NegativeBinomial,
+    Product,
+)
+from isthmus.models.networks import Architecture, Convolutional, Dense
+
+__all__ = ["Choices", "choose_architecture", "choose_likelihood", "choose_schedule", "unit_limits"]
+
+_UPDATES = 12_000  # enough for a network of a few layers to settle at Adam's usual rate
+_MOST_LEVELS = 65_536
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What ``auto`` chose, and why, in plain sentences by setting."""
+
+    likelihood: Likelihood
+    architecture: Architecture
+    epochs: int
+    batch_size: int
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def choose_likelihood(facts: Facts) -> tuple[Likelihood, str]:
+    """The likelihood that fits the data, and why.
+
+    A Bernoulli is chosen for 0/1 data alone, whatever the interval the values lie in.
+    """
+    picture = len(facts.sample_shape) > 1
+    if facts.has_variance:
+        return Gaussian("known"), "the noise variance of each value is given"
+    if facts.binary:
+        return Bernoulli(), "every value is 0 or 1"
+    if facts.column_kinds is not None and len(set(facts.column_kinds)) > 1:
+        return _product(facts.column_kinds)
+    if _counts(facts):
+        return NegativeBinomial(), "the values are counts without an upper end"
+    if facts.levels is not None and facts.levels <= _MOST_LEVELS and (picture or facts.integer):
+        levels = _levels(facts)
+        return DiscretizedLogistic(levels), f"the values lie on a grid of {levels} levels"
+    if facts.unit_interval and picture:
+        return ContinuousBernoulli(), "the values are continuous in [0, 1] and not only 0 and 1"
+    if picture:
+        return Gaussian("learned"), "the values are continuous, without bounds"
+    return Gaussian("per-feature"), "the columns are continuous, each with noise of its own"
+
+
+def _product(kinds: tuple[str, ...]) -> tuple[Likelihood, str]:
+    members: dict[str, Likelihood] = {
+        "binary": Bernoulli(),
+        "count": NegativeBinomial(),
+        "real": Gaussian("per-feature"),
+    }
+    blocks = []
+    for kind, likelihood in members.items():
+        columns = tuple(i for i, k in enumerate(kinds) if k == kind)
+        if columns:
+            blocks.append((likelihood, columns))
+    counted = ", ".join(f"{len(columns)} {type(part).__name__}" for part, columns in blocks)
+    return Product(tuple(blocks)), f"the columns are of different kinds: {counted}"
+
+
+def _counts(facts: Facts) -> bool:
+    """Whole numbers from 0 whose highest is rare, as in counting and unlike in a full scale."""
+    if not (facts.integer and facts.nonnegative):
+        return False
+    kinds = set(facts.column_kinds or ())
+    return kinds == {"count"} or (
+        len(facts.sample_shape) > 1
+        and facts.maximum > 255
+        and facts.at_maximum < 1e-4
+        and facts.zero_fraction > 0.1
+    )
+
+
+def unit_limits(facts: Facts) -> tuple[float, float]:
+    """The values that scaling to the unit interval maps to 0 and 1, data units.
+
+    An 8-bit picture that uses more than half of its range has the limits of its type, so that
+    held-out pixels cannot fall outside; values within [0, 1] stay as they are.
+    """
+    if facts.dtype == "uint8" and facts.maximum > 127:
+        return 0.0, 255.0
+    return (0.0, 1.0) if facts.unit_interval else (facts.minimum, facts.maximum)
+
+
+def _levels(facts: Facts) -> int:
+    low, high = unit_limits(facts)
+    return round((high - low) / float(np.max(facts.quantum))) + 1
+
+
+def choose_architecture(facts: Facts) -> tuple[Architecture, str]:
+    """Convolutions for pictures that are large enough, dense layers otherwise."""
+    shape = facts.sample_shape
+    if len(shape) in (2, 3) and min(shape[:2]) >= 16:
+        halvings = min(5, max(2, round(math.log2(min(shape[:2]) / 4))))
+        channels = tuple(min(32 * 2**i, 128) for i in range(halvings))
+        return Convolutional(channels), f"samples are pictures of {shape[0]} x {shape[1]}"
+    d = math.prod(shape)
+    width = int(2 ** np.clip(math.ceil(math.log2(2 * d)), 5, 9))
+    return Dense((width, width)), f"samples have {d} values without a large grid"
+
+
+def choose_schedule(n: int) -> tuple[int, int, str]:
+    """Epochs and batch size for ``n`` training samples, and why."""
+    batch_size = int(np.clip(2 ** round(math.log2(max(n, 1) / 20)), 16, 128))
+    steps = math.ceil(n / batch_size)
+    epochs = int(np.clip(math.ceil(_UPDATES / steps), 20, 500))
+    reason = f"about {epochs * steps} updates at most; the held-out loss ends training earlier"
+    return epochs, batch_size, reason

@@ -1,0 +1,134 @@
+"""What an estimator is given, brought to one form: flat samples with masks and variances."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
+
+from isthmus.contracts import Array, BoolArray, FloatArray
+from isthmus.data.dataset import Dataset
+from isthmus.errors import DataError
+
+__all__ = ["Inputs", "read_inputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Samples as an estimator computes with them.
+
+    Attributes:
+        x: ``(n, d)`` in data units; dense, or CSR where the estimator takes that.
+        sample_shape: their shape.
+        dataset: them again, with labels and groups where there were any.
+    """
+
+    x: Any
+    sample_shape: tuple[int, ...]
+    dataset: Dataset
+
+    @property
+    def mask(self) -> BoolArray | None:
+        """True where observed, ``(n, d)``."""
+        mask = self.dataset.mask
+        return None if mask is None else mask.reshape(len(mask), -1)
+
+    @property
+    def variance(self) -> FloatArray | None:
+        """Known noise variance, ``(n, d)``, data units squared."""
+        variance = self.dataset.variance
+        return None if variance is None else variance.reshape(len(variance), -1)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of what comes back: float64 for float64, else float32."""
+        return np.dtype(np.float64 if self.x.dtype == np.float64 else np.float32)
+
+    def tensor(self, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The samples for a network: uint8 as it is, all else in ``dtype`` (float32)."""
+        dense = self.x.toarray() if issparse(self.x) else self.x
+        if dtype is None and dense.dtype == np.uint8:
+            return _tensor(dense)
+        wanted = np.float64 if dtype == torch.float64 else np.float32
+        with np.errstate(over="ignore"):
+            converted = np.asarray(dense, wanted)
+        if not np.isfinite(converted).all():
+            raise DataError(
+                f"values up to {np.abs(dense).max():.3g} exceed {wanted.__name__}",
+                remedy="divide the data by their scale first",
+            )
+        return _tensor(converted)
+
+    def chunks(self, rows: int) -> Iterator[slice]:
+        """Slices of at most ``rows`` samples."""
+        n = self.x.shape[0]
+        return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
+
+
+def read_inputs(estimator: Any, X: Any, *, reset: bool, sparse: bool = True) -> Inputs:
+    """Check ``X`` and, when fitting, remember its features in ``estimator``.
+
+    Args:
+        estimator: gets ``n_features_in_``, ``feature_names_in_`` and ``sample_shape_``.
+        X: a ``Dataset``, an array ``(n, d)`` or ``(n, H, W, C)``, a frame, a sparse matrix or a
+            torch tensor.
+        reset: whether this is ``fit``.
+        sparse: whether sparse matrices are taken.
+
+    Raises:
+        DataError: the samples' shape differs from that in training, or there is only one sample.
+        ValueError: scikit-learn's own checks of numbers, names and finiteness.
+    """
+    dataset = X if isinstance(X, Dataset) else None
+    raw = X.x if dataset is not None else X
+    if isinstance(raw, torch.Tensor):
+        raw = raw.detach().cpu().numpy()
+    if getattr(raw, "ndim", 2) > 2:
+        checked = _read_grid(estimator, np.asarray(raw), reset)
+    else:
+        accept = "csr" if sparse else False
+        kinds = "numeric" if getattr(raw, "dtype", None) is None else _numeric(raw)
+        checked = validate_data(estimator, raw, reset=reset, accept_sparse=accept, dtype=kinds)
+        _match_shape(estimator, checked.shape[1:], reset)
+    if dataset is not None and reset and dataset.feature_names is not None:
+        estimator.feature_names_in_ = np.asarray(dataset.feature_names, dtype=object)
+    shape = tuple(checked.shape[1:])
+    flat = checked if issparse(checked) else checked.reshape(len(checked), -1)
+    return Inputs(flat, shape, dataset if dataset is not None else Dataset(checked))
+
+
+def _numeric(raw: Any) -> Any:
+    return None if raw.dtype.kind in "uif" else "numeric"
+
+
+def _read_grid(estimator: Any, raw: Array, reset: bool) -> Array:
+    if reset:
+        estimator.n_features_in_ = math.prod(raw.shape[1:])
+    _match_shape(estimator, raw.shape[1:], reset)
+    flat = raw.reshape(len(raw), -1) if len(raw) else raw
+    validate_data(estimator, flat, reset=reset, dtype=_numeric(raw))
+    return raw
+
+
+def _match_shape(estimator: Any, shape: tuple[int, ...], reset: bool) -> None:
+    if reset:
+        estimator.sample_shape_ = tuple(int(size) for size in shape)
+    elif math.prod(shape) != math.prod(estimator.sample_shape_):
+        raise DataError(
+            f"samples have shape {tuple(shape)}, but in training they had "
+            f"{estimator.sample_shape_}"
+        )
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    """The same memory as a tensor, to be read only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array))
