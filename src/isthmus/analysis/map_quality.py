@@ -1,0 +1,185 @@
+"""How far a map can be trusted: are neighbours on it neighbours in latent space, and the reverse?
+
+Exact for any number of samples, block by block: no distance matrix is ever held whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from isthmus.analysis.threads import available_threads
+from isthmus.contracts import Array, FloatArray, IntArray
+from isthmus.errors import DataError, UsageError
+
+__all__ = ["Quality", "plain_sentence", "quality"]
+
+BLOCK_CELLS = 1 << 22  # distances held at a time by each thread: 54 MB
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Agreement of two sets of neighbourhoods; every measure is 1 where they agree.
+
+    Attributes:
+        trustworthiness: 1 where no point of the map has a stranger among its neighbours.
+        continuity: 1 where no neighbour in latent space is far away on the map.
+        neighbour_recall: mean share of the k neighbours on the map that are among the k nearest
+            in latent space; a random map has about k / (n - 1).
+        k: neighbours looked at.
+        point_trustworthiness: ``(n,)``, their mean is the measure; so for the next two.
+        point_continuity: ``(n,)``.
+        point_recall: ``(n,)``.
+    """
+
+    trustworthiness: float
+    continuity: float
+    neighbour_recall: float
+    k: int
+    point_trustworthiness: FloatArray
+    point_continuity: FloatArray
+    point_recall: FloatArray
+
+
+def quality(high: Array, low: Array, k: int = 15) -> Quality:
+    """Compare the neighbours in latent space, ``high (n, d)``, with those on a map, ``low``.
+
+    With r(i, j) the rank of j among i's neighbours in latent space and U_k(i) the k nearest of i
+    on the map that are not among its k nearest in latent space,
+
+        T = 1 - 2 / (n k (2 n - 3 k - 1)) sum_i sum_{j in U_k(i)} (r(i, j) - k),
+
+    and continuity is the same with the two spaces exchanged. Of samples equally far away none
+    counts as the further one, so duplicates cost nothing. k is lowered to the largest below n / 2,
+    for which the formula holds. Time grows as n^2; memory does not.
+
+    Raises:
+        DataError: fewer than 3 samples, different numbers of them, or values not finite.
+        UsageError: k is below 1.
+
+    Source: Venna & Kaski 2001, ICANN, eqs. 1 and 2.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.5]])
+        >>> quality(square, square, k=1).trustworthiness
+        1.0
+    """
+    high, low = _checked(high, "high"), _checked(low, "low")
+    n = len(high)
+    if len(low) != n or n < 3:
+        raise DataError(
+            f"latent space has {n} samples and the map {len(low)}; needs the same >= 3"
+        )
+    if k < 1:
+        raise UsageError(f"k should be at least 1 but got {k}")
+    k = min(k, (n - 1) // 2)
+    share = 2 / (k * (2 * n - 3 * k - 1))
+    intrusion = _depth(high, _neighbours(low, k))
+    trust = 1 - share * intrusion.sum(axis=1)
+    continuity = 1 - share * _depth(low, _neighbours(high, k)).sum(axis=1)
+    recall = (intrusion == 0).mean(axis=1)
+    return Quality(
+        trustworthiness=float(trust.mean()),
+        continuity=float(continuity.mean()),
+        neighbour_recall=float(recall.mean()),
+        k=k,
+        point_trustworthiness=trust,
+        point_continuity=continuity,
+        point_recall=recall,
+    )
+
+
+def plain_sentence(quality: Quality) -> str:
+    """Say in plain words how far to trust a map.
+
+    The first clause is the neighbour recall as a count. The advice takes the smaller of
+    trustworthiness and continuity: from 0.95 groups and neighbourhoods may be read, from 0.85
+    groups alone, below neither. A recall below a third adds that single neighbours must be looked
+    up in latent space.
+    """
+    k = quality.k
+    weakest = min(quality.trustworthiness, quality.continuity)
+    shared = f"{quality.neighbour_recall * k:.2g}"
+    nearest = f"Of {k} nearest neighbours" if k > 1 else "Of the one nearest neighbour"
+    advice = "do not read groups or distances off this map"
+    if weakest >= 0.85:
+        advice = "groups can be believed, distances within and between them cannot"
+    if weakest >= 0.95:
+        advice = "groups and neighbourhoods can be believed, distances between groups cannot"
+    doubt = (
+        "; look single neighbours up in latent space" if quality.neighbour_recall < 1 / 3 else ""
+    )
+    return (
+        f"{nearest} in latent space, {shared} on average are neighbours on the map too "
+        f"(trustworthiness {quality.trustworthiness:.3f}, continuity {quality.continuity:.3f}): "
+        f"{advice}{doubt}."
+    )
+
+
+def _checked(points: Array, name: str) -> FloatArray:
+    """Centred float64 of unit size: ranks do not change, and squares stay finite and precise."""
+    points = np.asarray(points)
+    if points.ndim != 2 or not np.isfinite(points).all():
+        raise DataError(f"should be a finite (n, d) but has shape {points.shape}", where=name)
+    points = points.astype(np.float64)
+    points /= np.abs(points).max(initial=0.0) or 1.0
+    points -= points.mean(axis=0)
+    return np.asarray(points / (np.abs(points).max(initial=0.0) or 1.0))
+
+
+def _neighbours(points: FloatArray, k: int) -> IntArray:
+    """Indices ``(n, k)`` of the k nearest other points."""
+    algorithm = "kd_tree" if points.shape[1] <= 3 else "brute"
+    search = NearestNeighbors(n_neighbors=k, algorithm=algorithm).fit(points)
+    return np.asarray(search.kneighbors(return_distance=False))
+
+
+def _depth(points: FloatArray, candidates: IntArray) -> FloatArray:
+    """By how much the rank of each candidate ``(n, k)`` exceeds k: 0 for a true neighbour."""
+    n, k = candidates.shape
+    left, right = _factors(points)
+    depth = np.empty((n, k))
+
+    def fill(rows: slice) -> None:
+        depth[rows] = _closer(left[rows], right, candidates[rows], rows.start)
+
+    with ThreadPoolExecutor(min(available_threads(), MOST_THREADS)) as pool:
+        for _ in pool.map(fill, _blocks(n)):
+            pass
+    return np.asarray(np.maximum(depth + 1 - k, 0))
+
+
+def _factors(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Matrices whose product is the squared distances: ``(n, d + 2)`` and ``(d + 2, n)``."""
+    norms = np.einsum("ij,ij->i", points, points)[:, None]
+    ones = np.ones_like(norms)
+    return np.hstack([points, norms, ones]), np.hstack([-2 * points, ones, norms]).T.copy()
+
+
+def _closer(left: FloatArray, right: FloatArray, candidates: IntArray, first: int) -> IntArray:
+    """How many points are strictly closer to each row than its candidates are, ``(rows, k)``.
+
+    Distances come from float64 products and are compared in float32, so that rounding cannot
+    part what is equal.
+    """
+    squared = left @ right
+    noise = 64 * np.finfo(np.float64).eps * right[-1].max()
+    distances = np.maximum(squared, noise, out=squared).astype(np.float32)
+    limits = np.take_along_axis(distances, candidates, axis=1)
+    rows = np.arange(len(left))
+    distances[rows, first + rows] = np.inf
+    closer = np.empty(candidates.shape, dtype=np.int64)
+    for column, limit in enumerate(limits.T):
+        bits = np.packbits(distances < limit[:, None], axis=1)
+        closer[:, column] = np.bitwise_count(bits).sum(axis=1, dtype=np.uint32)
+    return closer
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    rows = max(1, BLOCK_CELLS // n)
+    return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
