@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from conftest import HISTORY, ROWS, STEPS, Stand
 from matplotlib.figure import Figure
 from PIL import Image
+from stand import HISTORY, ROWS, STEPS, Stand, make
 
 from isthmus.errors import UsageError
 from isthmus.report import figures
@@ -74,6 +74,12 @@ def test_figures_of_samples(name: str, any_stand: Stand) -> None:
     fulfils_contract(lambda: SAMPLES[name](any_stand))
 
 
+@pytest.mark.parametrize("kind", ["one channel", "rgb", "five channels"])
+def test_other_kinds_of_images(kind: str) -> None:
+    x, labels = make(kind)
+    fulfils_contract(lambda: figures.data_examples(x, labels))
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_figures_of_numbers(name: str) -> None:
     fulfils_contract(NUMBERS[name])
@@ -91,7 +97,7 @@ def test_few_samples_suffice(n: int, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(6, 6), (6, 6, 3), (5,), (50,)])
 def test_missing_and_constant_values_are_drawn(shape: tuple[int, ...]) -> None:
     x = np.full((4, *shape), 2.0)
-    x[0].flat[0] = np.nan
+    x[:, 0] = np.nan
     figures.to_png(figures.data_examples(x))
     figures.to_png(figures.reconstructions(x, x, "abcd", np.zeros(4)))
 
@@ -155,7 +161,7 @@ def test_histogram_counts_what_it_leaves_out() -> None:
     assert axes.get_xlabel().endswith("2 samples lie outside the frame")
 
 
-HOSTILE = ["<img src=x onerror=alert(1)>", "$\\frac{", "_hidden", "", "a\nb\x07", "%s {0} \\$"]
+HOSTILE = ["<img src=x onerror=alert(1)>", "$\\frac{", "_hidden", "", "地図\n\x07", "%s {0} \\$"]
 
 
 def test_hostile_labels_are_inert_in_svg() -> None:

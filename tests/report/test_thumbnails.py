@@ -4,14 +4,14 @@ import io
 
 import numpy as np
 import pytest
-from conftest import Stand
 from PIL import Image
+from stand import Stand
 
 from isthmus.report.figures import sprite_columns, thumbnails
 
 
 def tiles(png: bytes, n: int, size: int) -> np.ndarray:
-    sheet = np.asarray(Image.open(io.BytesIO(png)))
+    sheet = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     columns = sprite_columns(n)
     return sheet.reshape(-1, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)[:n]
 
@@ -25,6 +25,13 @@ def test_every_kind_gives_the_same_bytes_twice(any_stand: Stand) -> None:
 def test_images_of_the_tile_size_are_kept_exactly() -> None:
     x = np.random.default_rng(0).integers(0, 256, (5000, 8, 8, 3), dtype=np.uint8)
     np.testing.assert_array_equal(tiles(thumbnails(x, 8), 5000, 8), x)
+
+
+def test_grey_images_need_one_channel_only() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8)
+    png = thumbnails(x, 8)
+    assert Image.open(io.BytesIO(png)).mode == "L"
+    np.testing.assert_array_equal(tiles(png, 50, 8)[..., 0], x)
 
 
 def test_shrinking_keeps_the_mean() -> None:

@@ -18,7 +18,7 @@ from isthmus.report.style import check_lengths, number, shorten, styled
 
 __all__ = ["data_examples", "reconstructions", "samples", "traversals"]
 
-MOST_CLASSES = 8
+MOST_CLASSES = 10
 MOST_LATENTS = 12
 GROUPS = ("best", "median", "worst")
 
@@ -37,7 +37,7 @@ def data_examples(
     Args:
         x: samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``; the first of each class are
             drawn.
-        labels: the class of each sample, ``(n,)``; the eight most frequent are drawn.
+        labels: the class of each sample, ``(n,)``; the ten most frequent are drawn.
         limits: the values at the scale's two ends; chosen from ``x`` if absent.
         feature_names: names of a table's columns, ``(d,)``.
         unit: of the values.
@@ -78,7 +78,7 @@ def reconstructions(
     """The samples reconstructed best, at the median and worst: input, reconstruction, residual.
 
     Input and reconstruction share one scale; the residual (input - reconstruction) has its own,
-    symmetric about zero.
+    symmetric about zero. Rows of tables and series get a scale for each of the three groups.
 
     Args:
         x: samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``.

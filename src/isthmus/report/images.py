@@ -206,7 +206,7 @@ def _one_mosaic(
     rows: Sequence[str] = (),
     note: str = "",
 ) -> Figure:
-    barred = look.kind == "image" and look.colours != "gray"
+    barred = look.kind == "image" and not look.grey
     below = "; ".join(filter(None, (note, "" if barred else look.note)))
     headed = 0.42 if columns else 0.1
     figure = new_figure(mosaic.height + headed + 0.22 * bool(below) + BAR * barred)

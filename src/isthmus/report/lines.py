@@ -37,13 +37,20 @@ def example_lines(
     place = np.arange(1, x.shape[1] + 1)
     for axes, rows, name in zip(grid.flat, members, names or ["all samples"], strict=False):
         axes.plot(place, x[rows[:SINGLES]].T, color=PALE, linewidth=0.8)
-        axes.plot(place, np.nanmedian(x[rows], axis=0), color=ACCENT, **_dots(look))
+        axes.plot(place, _median(x[rows]), color=ACCENT, **_dots(look))
         axes.set_title(f"{shorten(name, 20)} (n = {len(rows)})", fontsize=9)
     _finish(grid, look, features, x.shape[1], unit)
     key = {"median of the class" if names else "median": ACCENT, "single samples": PALE}
     handles = [Line2D([], [], color=colour, label=label) for label, colour in key.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _median(x: Array) -> FloatArray:
+    known = ~np.isnan(x).all(axis=0)
+    median = np.full(x.shape[1], np.nan)
+    median[known] = np.nanmedian(x[:, known], axis=0)
+    return median
 
 
 def line_pairs(

@@ -65,6 +65,11 @@ class Look:
         return self.kind in ("image", "colour")
 
     @property
+    def grey(self) -> bool:
+        """Whether samples are images in shades of grey."""
+        return self.kind == "image" and self.colours == "gray"
+
+    @property
     def note(self) -> str:
         """What a reader must know of how pixels became colours; empty if nothing."""
         several = self.kind == "image" and self.channels > 1

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
@@ -113,7 +113,7 @@ def _draw_values(
 def _draw_classes(axes: Axes, points: FloatArray, labels: Array, name: str) -> None:
     names, index, counts = _classes(labels)
     shown = min(len(names), len(PALETTE))
-    colours = np.array([*PALETTE[:shown], *[OTHER] * (len(names) - shown)])
+    colours = to_rgba_array([*PALETTE[:shown], *[OTHER] * (len(names) - shown)])
     marks = _scatter(axes, points, colours[index])
     marked = len(points) <= MOST_MARKED
     shapes = [MARKERS[i] if marked and i < shown else "o" for i in range(len(names))]

@@ -10,6 +10,7 @@ import base64
 import functools
 import io
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, ParamSpec
@@ -123,7 +124,8 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def new_figure(height: float) -> Figure:
     """An empty figure of the report's width and ``height`` inches, laid out on drawing."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -146,12 +148,14 @@ def to_svg(figure: Figure) -> str:
 
 def _render(figure: Figure, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    with _style():
+    with _style(), warnings.catch_warnings():
+        # A label in a script that the font lacks is drawn as boxes; the page itself spells it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         layout = figure.get_layout_engine()
         if isinstance(layout, ConstrainedLayoutEngine):
             # It moves a little each time it runs: once, so that all renderings are equal.
             layout.execute(figure)
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)
         figure.savefig(buffer, **options)
     return buffer.getvalue()
 

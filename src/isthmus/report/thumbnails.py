@@ -29,7 +29,7 @@ def sprite_columns(n: int) -> int:
 
 
 def thumbnails(x: Array, size: int = 28, *, limits: tuple[float, float] | None = None) -> bytes:
-    """Draw every sample as a tile of ``size`` x ``size`` pixels, in one PNG.
+    """Draw every sample as a tile of ``size`` x ``size`` pixels, in one PNG (RGB, or grey).
 
     Sample ``i`` stands in row ``i // c`` and column ``i % c``, with ``c = sprite_columns(n)``.
     Images keep their proportions; table rows and series are drawn as curves, on one scale.
@@ -43,15 +43,20 @@ def thumbnails(x: Array, size: int = 28, *, limits: tuple[float, float] | None =
         UsageError: ``x`` has another number of dimensions, or no sample.
     """
     look = Look.of(x, limits)
-    columns = sprite_columns(len(x))
-    tiles = np.full((columns * -(-len(x) // columns), size, size, 3), PAPER, dtype=np.uint8)
+    columns, depth = sprite_columns(len(x)), 1 if look.grey else 3
+    places = columns * -(-len(x) // columns)
+    tiles = np.full((places, size, size, depth), PAPER, dtype=np.uint8)
     for start in range(0, len(x), CHUNK):
         part = x[start : start + CHUNK]
         small = _shrink(look.rgb(part), size) if look.pictorial else _curves(part, look, size)
-        tiles[start : start + len(part)] = small
-    sheet = tiles.reshape(-1, columns, size, size, 3).transpose(0, 2, 1, 3, 4)
+        tiles[start : start + len(part)] = small[..., :depth]
+    sheet = tiles.reshape(-1, columns, size, size, depth).transpose(0, 2, 1, 3, 4)
+    return _png(sheet.reshape(-1, columns * size, depth))
+
+
+def _png(pixels: Array) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(sheet.reshape(-1, columns * size, 3)).save(buffer, format="png")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="png")
     return buffer.getvalue()
 
 
