@@ -175,6 +175,10 @@ class NetworkEstimator(LatentEstimator):
     def _device(self) -> torch.device:
         return self.network_.scale.device
 
+    def planned_epochs(self, n: int) -> int:
+        """Epochs at most for ``n`` training samples."""
+        return choose_schedule(n)[0] if self.epochs == "auto" else self.epochs
+
     def _objective(self) -> Objective:
         return Reconstruction()
 

@@ -1,1 +1,5 @@
-"""The runs layer."""
+"""The run folder: what an analysis leaves behind, and nothing that can execute."""
+
+from isthmus.runs.folder import Run, open_run
+
+__all__ = ["Run", "open_run"]

@@ -1,0 +1,497 @@
+"""The stages of a run, in order: describe, split, fit, encode, map, score, draw, report."""
+
+from __future__ import annotations
+
+import difflib
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from scipy.sparse import issparse
+
+from isthmus.analysis.codes import knn_accuracy
+from isthmus.analysis.comparison import Interval, mean_interval, paired_difference, verdict
+from isthmus.analysis.map_quality import plain_sentence, quality
+from isthmus.analysis.maps import latent_map
+from isthmus.analysis.scores import nearest, reconstruction_error
+from isthmus.analysis.traversals import active_units, traverse
+from isthmus.contracts import Array, FloatArray, StrArray
+from isthmus.data.dataset import Dataset
+from isthmus.data.describe import describe
+from isthmus.data.readers import load
+from isthmus.data.splits import PARTS, components, leak, split
+from isthmus.errors import IsthmusWarning, UsageError
+from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
+from isthmus.estimators.neural import NetworkEstimator
+from isthmus.models.corruption import Corruption, GaussianNoise, Masking
+from isthmus.models.likelihoods import Likelihood
+from isthmus.models.networks import Architecture
+from isthmus.models.objectives import Objective
+from isthmus.models.specification import to_json
+from isthmus.report.story import write_report
+from isthmus.runs.card import machine, versions
+from isthmus.runs.folder import FORMAT, Run, create, write_arrays, write_rows, write_table
+from isthmus.storage import write_json, write_npy, write_text
+from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.history import Progress
+from isthmus.training.loop import Hooks
+
+__all__ = ["Plan", "Watch", "analyse", "make_report"]
+
+_DRAWS = 64  # importance samples a sample
+_TRAINING_SCORED = 2_000  # training samples of which log p is computed: the others are alike
+_EXAMPLES = 9  # reconstructions kept for the report: best, median and worst three
+_MADE = 16  # samples drawn for the report
+_TRAVERSED = 12  # latents walked along for the report
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with the data; every default is a good first try.
+
+    Attributes:
+        model: ``"vae"``, ``"autoencoder"``, ``"denoising"`` or ``"svd"``.
+        latent_dim: length k of a code; ``"auto"``: 10, or fewer for narrow data.
+        likelihood: a likelihood, or ``"auto"``.
+        architecture: an architecture, or ``"auto"``.
+        corruption: how training inputs are damaged; a denoising model has one anyway.
+        objective: what a variational autoencoder maximises; None: the ELBO.
+        epochs: at most; ``"auto"``: by the number of samples.
+        batch_size: samples a step, or ``"auto"``.
+        learning_rate: Adam's step size.
+        precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        seed: of everything random.
+        fractions: shares of train, validation, calibration and test.
+    """
+
+    model: Literal["vae", "autoencoder", "denoising", "svd"] = "vae"
+    latent_dim: int | Literal["auto"] = "auto"
+    likelihood: Likelihood | Literal["auto"] = "auto"
+    architecture: Architecture | Literal["auto"] = "auto"
+    corruption: Corruption | None = None
+    objective: Objective | None = None
+    epochs: int | Literal["auto"] = "auto"
+    batch_size: int | Literal["auto"] = "auto"
+    learning_rate: float = 1e-3
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+    seed: int = 0
+    fractions: tuple[float, float, float, float] = (0.7, 0.1, 0.1, 0.1)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown model."""
+        if self.model not in _MODELS:
+            raise UsageError(f"model should be one of {_MODELS}, but got {self.model!r}")
+
+
+_MODELS = ("vae", "autoencoder", "denoising", "svd")
+
+
+class Watch(Protocol):
+    """What looks on while a run is made."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Within a stage, ``done`` of ``total``."""
+
+
+class Silent:
+    """A watch that says nothing."""
+
+    def stage(self, name: str) -> None:
+        """Say nothing."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Say nothing."""
+
+
+def analyse(
+    data: Any,
+    out: str | PathLike[str],
+    *,
+    watch: Watch | None = None,
+    command: str = "",
+    options: dict[str, Any] | None = None,
+    **plan: Any,
+) -> Run:
+    """Do all that ``isthmus fit`` does.
+
+    Args:
+        data: a ``Dataset``, an array, or the path of data.
+        out: the run folder to make.
+        watch: told of stages and progress.
+        command: the command that the report quotes.
+        options: how a path is read, see :func:`isthmus.load`.
+        plan: the fields of :class:`Plan`.
+
+    Raises:
+        UsageError: the folder exists, or a setting is unknown.
+        DataError: the data are missing, damaged or unfit.
+        NumericalError: training left the finite numbers.
+        StorageError: the disk refused.
+    """
+    settings = _plan(plan)
+    dataset = _dataset(data, options or {})
+    stages = _Stages(dataset, settings, create(out), watch or Silent(), command, options or {})
+    return stages.run()
+
+
+def _plan(given: dict[str, Any]) -> Plan:
+    known = [each.name for each in fields(Plan)]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise UsageError(f"unknown setting {name!r}", remedy=remedy)
+    return Plan(**given)
+
+
+def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
+
+
+def make_report(run: Run) -> Path:
+    """Draw the report of a run anew from what lies in its folder."""
+    return write_report(run)
+
+
+@dataclass
+class _Stages:
+    """One analysis under way; each stage writes what it found before the next begins."""
+
+    data: Dataset
+    plan: Plan
+    folder: Path
+    watch: Watch
+    command: str
+    options: dict[str, Any]
+    card: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    warned: list[dict[str, str]] = field(default_factory=list)
+
+    def run(self) -> Run:
+        with self._stage("describe"):
+            self.facts = describe(self.data)
+            self._describe()
+        with self._stage("split"):
+            self.splits = split(self.data, seed=self.plan.seed, fractions=self.plan.fractions)
+            self._split()
+        with self._stage("fit"):
+            self._fit()
+        with self._stage("encode"):
+            self.codes = self.model.transform(self.data).astype(np.float32)
+            write_npy(self.folder / "latents.npy", self.codes)
+        with self._stage("map"):
+            self._map()
+        with self._stage("score"):
+            self._score()
+        with self._stage("draw"):
+            self._draw()
+        with self._stage("report"):
+            write_report(Run(self.folder))
+        return Run(self.folder)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self.watch.stage(name)
+        start = time.perf_counter()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", IsthmusWarning)
+            yield
+        for warning in caught:
+            if issubclass(warning.category, IsthmusWarning):
+                self.warned.append({"stage": name, "message": str(warning.message)})
+        self.timings[name] = round(time.perf_counter() - start, 3)
+        self._keep(name)
+
+    def _keep(self, stage: str) -> None:
+        self.card.setdefault("stages", {})[stage] = "done"
+        write_rows(self.folder / "warnings.jsonl", self.warned)
+        write_json(self.folder / "timings.json", self.timings)
+        write_json(self.folder / "run.json", self.card)
+        lines = (f"{name} {seconds:.3f} s\n" for name, seconds in self.timings.items())
+        write_text(self.folder / "log.txt", "".join(lines))
+
+    def _part(self, *parts: str) -> Array:
+        return np.flatnonzero(np.isin(self.splits, parts))
+
+    def _describe(self) -> None:
+        plan = {name: to_json(getattr(self.plan, name)) for name in _names(Plan)}
+        self.card |= {
+            "format": FORMAT,
+            "command": self.command,
+            "source": self.data.source,
+            "options": {k: v for k, v in self.options.items() if v is not None},
+            "fingerprint": self.data.fingerprint,
+            "facts": asdict(self.facts),
+            "notes": list(self.data.notes),
+            "units": self.data.units,
+            "feature_names": self.data.feature_names,
+            "plan": plan,
+            "versions": versions(),
+            "machine": machine(),
+        }
+        if self.facts.all_identical:
+            warnings.warn("all samples are equal: the rank is 0", IsthmusWarning, stacklevel=1)
+        elif self.facts.constant_features:
+            count = self.facts.constant_features
+            warnings.warn(
+                f"{count} of {self.data.n_features} features are constant",
+                IsthmusWarning,
+                stacklevel=1,
+            )
+
+    def _split(self) -> None:
+        together = components(self.data)
+        self.card["split"] = {
+            "sizes": {part: len(self._part(part)) for part in PARTS},
+            "components": int(together.max()) + 1,
+            "components_on_two_sides": leak(self.splits, together),
+            "exact_duplicates": self.facts.exact_duplicates,
+        }
+        write_npy(self.folder / "splits.npy", self.splits)
+
+    def _fit(self) -> None:
+        train, held_out = self._part("train"), self._part("validation")
+        k = self._latent_dim(len(train))
+        per_feature = len(self.data.sample_shape) == 1
+        self.baseline = TruncatedSVD(k, scale=per_feature, random_state=self.plan.seed)
+        self.baseline.fit(self.data[train])
+        self.card["latent_dim"] = k
+        if self.plan.model == "svd":
+            self.model: Any = self.baseline
+            self.model.save(self.folder / "model")
+            return
+        self.baseline.save(self.folder / "baseline")
+        network = self._network(k)
+        validation = self.data[held_out] if len(held_out) else None
+        network.fit(self.data[train], validation=validation, hooks=self._hooks(network, train))
+        self.model = network
+        self.model.save(self.folder / "model")
+        write_rows(self.folder / "history.jsonl", network.history_.rows)
+        self.card["choices"] = {
+            "likelihood": to_json(network.choices_.likelihood),
+            "architecture": to_json(network.choices_.architecture),
+            "epochs": network.choices_.epochs,
+            "batch_size": network.choices_.batch_size,
+            "reasons": network.choices_.reasons,
+        }
+        self.card["training"] = {
+            "best_epoch": network.history_.best_epoch,
+            "epochs": len(network.history_.rows),
+            "stopped": network.history_.stopped,
+        }
+
+    def _latent_dim(self, n: int) -> int:
+        if self.plan.latent_dim != "auto":
+            return self.plan.latent_dim
+        return max(1, min(10, self.data.n_features // 3, n - 1))
+
+    def _network(self, k: int) -> NetworkEstimator:
+        plan = self.plan
+        shared: dict[str, Any] = {
+            "likelihood": plan.likelihood,
+            "architecture": plan.architecture,
+            "corruption": plan.corruption,
+            "epochs": plan.epochs,
+            "batch_size": plan.batch_size,
+            "learning_rate": plan.learning_rate,
+            "precision": plan.precision,
+            "device": plan.device,
+            "random_state": plan.seed,
+        }
+        if plan.model == "vae":
+            return VariationalAutoencoder(k, objective=plan.objective, **shared)
+        if plan.model == "denoising" and plan.corruption is None:
+            shared["corruption"] = Masking(0.25) if self.facts.binary else GaussianNoise(0.3)
+        return Autoencoder(k, **shared)
+
+    def _hooks(self, network: NetworkEstimator, train: Array) -> Hooks:
+        def told(state: Progress) -> None:
+            parts = ", ".join(f"{name} {value:.4g}" for name, value in state.parts.items())
+            text = f"epoch {state.epoch + 1} of at most {state.epochs}  {parts} nats"
+            self.watch.progress(state.samples, state.total, text)
+
+        epochs = network.planned_epochs(len(train))
+        every = max(1, epochs // 10)
+        return Hooks(Checkpoints(self.folder / "checkpoints", every), told)
+
+    def _map(self) -> None:
+        def told(done: int, total: int) -> None:
+            self.watch.progress(done, total, "t-SNE")
+
+        made = latent_map(self.codes, seed=self.plan.seed, progress=told)
+        write_npy(self.folder / "map.npy", made.points)
+        told_quality: dict[str, Any] = {
+            "method": made.method,
+            "settings": dict(made.settings),
+            "kl_divergence": made.kl_divergence,
+        }
+        self.trust: FloatArray | None = None
+        if len(self.codes) >= 3:
+            found = quality(self.codes, made.points, k=15)
+            self.trust = found.point_trustworthiness
+            told_quality |= {
+                "k": found.k,
+                "trustworthiness": found.trustworthiness,
+                "continuity": found.continuity,
+                "neighbour_recall": found.neighbour_recall,
+                "sentence": plain_sentence(found),
+            }
+        told_quality["label_accuracy"] = self._label_accuracy()
+        write_json(self.folder / "quality.json", told_quality)
+
+    def _label_accuracy(self) -> float | None:
+        labels = self.data.labels
+        if labels is None:
+            return None
+        train, test = (
+            rows[labels[rows] != ""] for rows in (self._part("train"), self._part("test"))
+        )
+        if not len(train) or not len(test):
+            return None
+        return knn_accuracy(self.codes[train], labels[train], self.codes[test], labels[test])
+
+    def _score(self) -> None:
+        n = len(self.data)
+        scored = self._scored_rows()
+        self.log_p, self.log_p_error = np.full((2, n), np.nan)
+        self.error = np.full(n, np.nan)
+        self.log_p[scored], self.log_p_error[scored] = self._log_prob(self.model, scored)
+        self.error[scored] = self._errors(self.model, scored)
+        columns: dict[str, Any] = {
+            "id": self.data.ids,
+            "label": self.data.labels,
+            "group": self.data.groups,
+            "split": self.splits,
+            "log_p": self.log_p,
+            "log_p_error": self.log_p_error,
+            "reconstruction_error": self.error,
+            "trustworthiness": self.trust,
+        }
+        present = {name: column for name, column in columns.items() if column is not None}
+        write_table(self.folder / "scores.parquet", present)
+        write_json(self.folder / "comparison.json", self._compare())
+
+    def _scored_rows(self) -> Array:
+        """All held-out samples, and as many training samples as a histogram needs."""
+        train = self._part("train")
+        rng = np.random.default_rng(self.plan.seed)
+        chosen = rng.permutation(train)[:_TRAINING_SCORED]
+        return np.sort(np.concatenate([chosen, self._part(*PARTS[1:])]))
+
+    def _log_prob(self, model: Any, rows: Array) -> tuple[FloatArray, FloatArray]:
+        draws = {} if isinstance(model, Autoencoder) else {"draws": _DRAWS}
+        found: tuple[FloatArray, FloatArray] = model.log_prob(self.data[rows], **draws)
+        return found
+
+    def _errors(self, model: Any, rows: Array) -> FloatArray:
+        """Mean squared error a value: of standardised columns for tables, else in data units."""
+        part = self.data[rows]
+        made = model.reconstruct(part)
+        scale = self.baseline.scale_.reshape(self.data.sample_shape)
+        return reconstruction_error(_dense(part) / scale, made / scale, part.mask)
+
+    def _compare(self) -> dict[str, Any]:
+        rows = self._part("test")
+        groups = None if self.data.groups is None else self.data.groups[rows]
+        error, svd_error = self.error[rows], self._errors(self.baseline, rows)
+        log_p, svd_log_p = self.log_p[rows], self._log_prob(self.baseline, rows)[0]
+        measure = self.model.measure_
+        sound = not isinstance(self.model, Autoencoder) and measure == self.baseline.measure_
+        models = [self._row(self.name, error, log_p if sound else None, groups)]
+        result: dict[str, Any] = {"test_samples": len(rows), "measure": measure, "models": models}
+        if self.model is self.baseline:
+            return result
+        models.append(self._row("truncated SVD", svd_error, svd_log_p if sound else None, groups))
+        by_error = paired_difference(svd_error, error, groups=groups, seed=self.plan.seed)
+        unit = "in mean squared error"
+        result["error_gain"] = asdict(by_error)
+        result["error_verdict"] = verdict(f"The {self.name}", by_error, unit)
+        if sound:
+            by_log_p = paired_difference(log_p, svd_log_p, groups=groups, seed=self.plan.seed)
+            result["log_p_gain"] = asdict(by_log_p)
+            result["log_p_verdict"] = verdict(f"The {self.name}", by_log_p, "nats per sample")
+        return result
+
+    @property
+    def name(self) -> str:
+        """The model in words."""
+        names = {
+            "vae": "variational autoencoder",
+            "autoencoder": "autoencoder",
+            "denoising": "denoising autoencoder",
+            "svd": "truncated SVD",
+        }
+        return names[self.plan.model]
+
+    def _row(
+        self, name: str, error: FloatArray, log_p: FloatArray | None, groups: StrArray | None
+    ) -> dict[str, Any]:
+        def interval(values: FloatArray) -> Interval:
+            return mean_interval(values, groups=groups, seed=self.plan.seed)
+
+        row: dict[str, Any] = {"name": name, "error": asdict(interval(error))}
+        if log_p is not None:
+            row["log_p"] = asdict(interval(log_p))
+            row["bits_per_dimension"] = -log_p.mean() / (self.data.n_features * np.log(2))
+        return row
+
+    def _draw(self) -> None:
+        """Compute the arrays that the report shows, so that it can be drawn again without data."""
+        test, train = self._part("test"), self._part("train")
+        shown = _ends_and_middle(test[np.argsort(self.error[test], kind="stable")])
+        part = self.data[shown]
+        walk = traverse(self.model, self.codes[train], steps=9)
+        units = active_units(self.model.posterior(self.data[train])[0])
+        made = self.model.sample(_MADE, random_state=self.plan.seed)
+        training = _dense(self.data[train])
+        neighbour, distance = nearest(made, training)
+        first = np.random.default_rng(self.plan.seed).permutation(len(self.data))[:400]
+        labels = self.data.labels
+        arrays: dict[str, Any] = {
+            "rows": shown,
+            "x": _dense(part),
+            "reconstruction": self.model.reconstruct(part),
+            "baseline": self.baseline.reconstruct(part),
+            "walk_latents": walk.latents[:_TRAVERSED],
+            "walk_values": walk.values[:_TRAVERSED],
+            "walk_images": walk.images[:_TRAVERSED],
+            "walk_effect": walk.effect[:_TRAVERSED],
+            "unit_variance": units.variance,
+            "made": made,
+            "made_neighbour": training[neighbour[:, 0]],
+            "made_distance": distance[:, 0],
+            "example_x": _dense(self.data[first]),
+            "example_labels": labels[first] if labels is not None else np.array([], np.str_),
+        }
+        write_arrays(self.folder / "examples.npz", arrays)
+
+
+def _names(cls: type[Any]) -> list[str]:
+    return [each.name for each in fields(cls)]
+
+
+def _dense(data: Dataset) -> Array:
+    x: Any = data.x
+    return np.asarray(x.toarray() if issparse(x) else x)
+
+
+def _ends_and_middle(ordered: Array) -> Array:
+    """The first three, the middle three and the last three, each once."""
+    n = len(ordered)
+    if n <= _EXAMPLES:
+        return ordered
+    middle = (n - 3) // 2
+    return np.concatenate([ordered[:3], ordered[middle : middle + 3], ordered[-3:]])

@@ -1,0 +1,209 @@
+"""The layout of a run folder, in one place, for those who write it and those who read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from isthmus.contracts import Array, FloatArray, StrArray
+from isthmus.errors import RunCorruptError, StorageError, UsageError
+from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
+from isthmus.estimators.base import LatentEstimator
+from isthmus.storage import atomic_file, read_json, read_npy, to_json, write_text
+
+__all__ = ["FORMAT", "Run", "create", "open_run", "write_arrays", "write_rows", "write_table"]
+
+FORMAT = 1
+_ESTIMATORS: dict[str, type[LatentEstimator]] = {
+    cls.__name__: cls for cls in (Autoencoder, TruncatedSVD, VariationalAutoencoder)
+}
+
+
+class Run:
+    """A finished or unfinished run, read when asked.
+
+    Args:
+        path: the folder.
+
+    Every array has one row a sample, in the order of the data; splits are ``"train"``,
+    ``"validation"``, ``"calibration"`` and ``"test"``.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """``run.json``: data, settings, choices, versions, machine and stages."""
+        card = read_json(self.path / "run.json")
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            raise RunCorruptError(
+                f"is no run folder of format {FORMAT}", where=self.path, remedy="make a new run"
+            )
+        return card
+
+    @cached_property
+    def model(self) -> LatentEstimator:
+        """The fitted network (or truncated SVD, where that is the model)."""
+        return _load_model(self.path / "model")
+
+    @cached_property
+    def baseline(self) -> TruncatedSVD | None:
+        """The truncated SVD of the same k that stands beside a network."""
+        folder = self.path / "baseline"
+        return TruncatedSVD.load(folder) if folder.is_dir() else None
+
+    @property
+    def ids(self) -> StrArray:
+        """Sample ids, ``(n,)``."""
+        return np.asarray(self.scores["id"], dtype=np.str_)
+
+    @property
+    def labels(self) -> StrArray | None:
+        """Labels, ``(n,)``; None without any."""
+        labels = self.scores.get("label")
+        return None if labels is None else np.asarray(labels, dtype=np.str_)
+
+    @cached_property
+    def splits(self) -> StrArray:
+        """The part of each sample, ``(n,)``."""
+        return read_npy(self.path / "splits.npy")
+
+    @cached_property
+    def latents(self) -> FloatArray:
+        """Codes, ``(n, k)`` float32."""
+        return read_npy(self.path / "latents.npy")
+
+    @cached_property
+    def map(self) -> FloatArray:
+        """Places on the 2-D map, ``(n, 2)`` float32."""
+        return read_npy(self.path / "map.npy")
+
+    @cached_property
+    def scores(self) -> Mapping[str, Array]:
+        """``scores.parquet`` as columns: id, label, split, log_p, log_p_error, ..."""
+        path = self.path / "scores.parquet"
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunCorruptError(f"unreadable ({error})", where=path) from error
+        return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+
+    @cached_property
+    def history(self) -> list[dict[str, Any]]:
+        """Losses, one row an epoch, nats per sample."""
+        return self._rows("history.jsonl")
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What the run warned of."""
+        return [row["message"] for row in self._rows("warnings.jsonl")]
+
+    @cached_property
+    def quality(self) -> dict[str, Any]:
+        """How the map was made, and how far it can be trusted."""
+        return dict(read_json(self.path / "quality.json"))
+
+    @cached_property
+    def comparison(self) -> dict[str, Any]:
+        """Network and truncated SVD on held-out samples, with intervals."""
+        return dict(read_json(self.path / "comparison.json"))
+
+    @cached_property
+    def examples(self) -> Mapping[str, Array]:
+        """The arrays that the report draws."""
+        path = self.path / "examples.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError) as error:
+            raise RunCorruptError(f"unreadable ({error})", where=path) from error
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        path = self.path / name
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise RunCorruptError(f"unreadable JSON ({error})", where=path) from error
+
+
+def open_run(path: str | PathLike[str]) -> Run:
+    """Open a run folder.
+
+    Raises:
+        RunCorruptError: the folder is absent, no run, or of another format.
+    """
+    run = Run(path)
+    if not (run.path / "run.json").is_file():
+        raise RunCorruptError(
+            "is no run folder", where=path, remedy="make one with: isthmus fit DATA -o RUN"
+        )
+    run.card  # noqa: B018 - refuse it now, not at first use
+    return run
+
+
+def create(path: str | PathLike[str]) -> Path:
+    """Make the folder of a new run.
+
+    Raises:
+        UsageError: the folder exists and is not empty.
+        StorageError: it cannot be written.
+    """
+    folder = Path(path)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(
+                "exists already, and a run is never overwritten",
+                where=folder,
+                remedy="choose another -o, or remove it first",
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "log.txt", "")
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        cause = (error.strerror or str(error)).lower()
+        raise StorageError(cause, where=folder, remedy="choose another -o") from error
+    return folder
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON lines, atomically."""
+    write_text(path, "".join(to_json(row) + "\n" for row in rows))
+
+
+def write_table(path: Path, columns: Mapping[str, Array]) -> None:
+    """Write Parquet, atomically, one row a sample."""
+    table = pa.table({name: pa.array(column) for name, column in columns.items()})
+    with atomic_file(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write a compressed ``.npz`` without anything executable, atomically.
+
+    Raises:
+        ValueError: an array holds objects.
+    """
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _load_model(folder: Path) -> LatentEstimator:
+    name = read_json(folder / "model.json").get("class")
+    if name not in _ESTIMATORS:
+        raise RunCorruptError(f"unknown model {name!r}", where=folder / "model.json")
+    return _ESTIMATORS[name].load(folder)
