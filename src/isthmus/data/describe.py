@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from isthmus.contracts import Array, FloatArray, StrArray
+from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
 from isthmus.data.census import MOST_DISTINCT, Census, Columns, Values, take_census, take_columns
 from isthmus.data.dataset import Dataset
 from isthmus.data.duplicates import exact_duplicates
@@ -20,6 +20,8 @@ __all__ = ["Facts", "describe"]
 
 _CONTINUOUS = 0.9  # distinct floats per float above which they lie on no grid worth the name
 _CREDIBLE = 16  # distinct values that a column needs to contradict the grid of all the others
+_RARE = 0.1  # a rate above which 0 and 1 are taken at their word
+_SURPRISE = 3.0  # -log of the 5 % below which chance is no explanation
 _HEAD = 4096  # rows that show that a column lies on no grid
 _TABLE = 1 << 25  # cells of a table of occurrences that are worth their memory
 
@@ -117,7 +119,7 @@ def describe(dataset: Dataset) -> Facts:
         missing=values.size - values.observed,
         constant_features=int((columns.high <= columns.low).sum()),
         all_identical=components == 1,
-        column_kinds=_kinds(columns) if dataset.x.ndim == 2 else None,
+        column_kinds=_kinds(values, columns) if dataset.x.ndim == 2 else None,
         label_counts=_counts(dataset.labels),
         n_groups=None if dataset.groups is None else len(_counts(dataset.groups) or {}),
         exact_duplicates=len(dataset) - components,
@@ -218,17 +220,36 @@ def _levels(quantum: FloatArray, columns: Columns) -> int | None:
     return round((float(columns.high.max()) - float(columns.low.min())) / first) + 1
 
 
-def _kinds(columns: Columns) -> tuple[str, ...]:
-    """The kind of each column; a constant one is of the commonest kind that admits it."""
+def _kinds(values: Values, columns: Columns) -> tuple[str, ...]:
+    """The kind of each column; what says little is of the commonest kind that admits it.
+
+    That is a constant column, and one of 0 and 1 among counts that may be a rare count.
+    """
     count = columns.whole & (columns.low >= 0)
     kinds = np.where(columns.binary, "binary", np.where(count, "count", "real"))
-    constant = columns.high <= columns.low
-    if constant.any() and not constant.all():
-        names, times = np.unique(kinds[~constant], return_counts=True)
+    unsure = columns.high <= columns.low
+    if {"binary", "count"} <= set(kinds[~unsure].tolist()):
+        unsure |= columns.binary & _may_be_rare_counts(values)
+    if unsure.any() and not unsure.all():
+        names, times = np.unique(kinds[~unsure], return_counts=True)
         common = str(names[np.argmax(times)])
         admits = {"binary": columns.binary, "count": count, "real": np.ones_like(count)}
-        kinds[constant & admits[common]] = common
+        kinds[unsure & admits[common]] = common
     return tuple(kinds.tolist())
+
+
+def _may_be_rare_counts(values: Values) -> BoolArray:
+    """Columns so rarely 1 that a Poisson variable might never have been 2 either.
+
+    At a rate r among n samples, m = n r^2 / 2 would be; none are with probability exp(-m).
+    """
+    ones = sum(
+        block.sum(0, dtype=np.float64, where=True if mask is None else mask)
+        for block, mask in values.blocks()
+    )
+    n = np.maximum(values.observed_by_column, 1)
+    rate = ones / n
+    return np.asarray((rate < _RARE) & (n * rate**2 / 2 < _SURPRISE))
 
 
 def _counts(texts: StrArray | None) -> dict[str, int] | None:

@@ -12,6 +12,7 @@ __all__ = ["spacing"]
 
 _MOST_LEVELS = 1 << 20  # a grid finer than this is no quantisation that matters
 _TEXT = 32  # roundings of float64 to which numbers printed with 15 digits are known
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 _CLEARANCE = 8.0  # how far the spacing must exceed the rounding errors
 
 
@@ -55,7 +56,7 @@ def _rounding(values: Array) -> float:
     precision = float(np.finfo(np.float32).eps) if single else _TEXT * sys.float_info.epsilon
     if values.dtype == np.float16:
         precision = float(np.finfo(np.float16).eps)
-    return precision * float(np.abs(wide).max())
+    return max(precision * float(np.abs(wide).max()), _SMALLEST)
 
 
 def _float_spacing(values: FloatArray, error: float) -> float:

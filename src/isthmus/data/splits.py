@@ -19,6 +19,7 @@ __all__ = ["PARTS", "components", "leak", "split"]
 PARTS = ("train", "validation", "calibration", "test")
 _NEEDED = (0, 3)  # train and test are filled before the others
 _FEW = 64  # components among which single moves and exchanges are searched
+_BEGINNINGS = 30  # random ones, of that search
 
 
 def components(dataset: Dataset) -> IntArray:
@@ -133,24 +134,31 @@ class _Deal:
         counts.sum_duplicates()
         self.counts, self.rng = counts, rng
         totals = np.append(np.bincount(label), len(label))  # the last column counts all samples
-        self.lacking = np.outer(fractions, totals.astype(np.float64))
+        self.totals = totals.astype(np.float64)
+        self.dealt = np.zeros(len(totals))
+        self.held = np.zeros((len(PARTS), len(totals)))
         self.weights = 1 / totals  # chi-squared: rare labels matter as much as common ones
         self.weights[-1] *= n_labels
         self.fractions = np.asarray(fractions)
-        self.part = np.full(m, -1, np.int64)
+        self.part: IntArray = np.full(m, -1, np.int64)
 
     def parts(self) -> IntArray:
         """The part of each component, ``(m,)``."""
         for kind in self._kinds():
             self._deal(kind)
         if len(self.part) <= _FEW:
-            _improve(self.part, self._dense(), self.fractions)
+            self.part = self._searched()
         self._fill_needed()
         return self.part
 
-    def _dense(self) -> FloatArray:
+    def _searched(self) -> IntArray:
+        """The nearest that moves and exchanges reach, from here and from random beginnings."""
         counts = self.counts.toarray()
-        return np.column_stack([counts, counts.sum(axis=1)]) * np.sqrt(self.weights)
+        counts = np.column_stack([counts, counts.sum(axis=1)]) * np.sqrt(self.weights)
+        shape, shares = (_BEGINNINGS, len(self.part)), self.fractions / self.fractions.sum()
+        others = self.rng.choice(len(PARTS), size=shape, p=shares)
+        found = [_improved(each, counts, self.fractions) for each in (self.part, *others)]
+        return min(found, key=lambda pair: round(pair[0], 9))[1]
 
     def _kinds(self) -> list[_Kind]:
         """Largest components first; those of one label and size together."""
@@ -167,7 +175,7 @@ class _Deal:
     def _kind(self, members: IntArray) -> _Kind:
         row = slice(self.counts.indptr[members[0]], self.counts.indptr[members[0] + 1])
         counts = self.counts.data[row]
-        columns = np.append(self.counts.indices[row], self.lacking.shape[1] - 1)
+        columns = np.append(self.counts.indices[row], len(self.totals) - 1)
         return _Kind(members, columns, np.append(counts, counts.sum()))
 
     def _deal(self, kind: _Kind) -> None:
@@ -176,20 +184,24 @@ class _Deal:
             for part, share in enumerate(self._shares(kind)):
                 self._give(kind, kind.members[start : start + share], part)
                 start += share
+            self.dealt[kind.columns] += kind.counts * start
         for member in kind.members[start:]:
-            need = self.lacking[:, kind.columns] @ (kind.counts * self.weights[kind.columns])
+            self.dealt[kind.columns] += kind.counts
+            due = np.outer(self.fractions, self.dealt[kind.columns])
+            need = (due - self.held[:, kind.columns]) @ (kind.counts * self.weights[kind.columns])
             need[self.fractions == 0] = -np.inf
             self._give(kind, member, len(PARTS) - 1 - int(np.argmax(need[::-1])))
 
     def _shares(self, kind: _Kind) -> list[int]:
         """What each part is certain to get of many components of one kind."""
-        need = np.maximum(self.lacking[:, kind.columns[0]], 0)
+        label = kind.columns[0]
+        need = np.maximum(self.fractions * self.totals[label] - self.held[:, label], 0)
         share = need / need.sum() if need.sum() > 0 else self.fractions
         return np.floor(share * len(kind.members) + 1e-9).astype(int).tolist()
 
     def _give(self, kind: _Kind, members: IntArray, part: int) -> None:
         self.part[members] = part
-        self.lacking[part, kind.columns] -= kind.counts * np.size(members)
+        self.held[part, kind.columns] += kind.counts * np.size(members)
 
     def _fill_needed(self) -> None:
         """Train and test get the smallest component of the part with most, if they have none."""
@@ -202,20 +214,20 @@ class _Deal:
             self.part[spare[np.argmin(sizes[spare])]] = part
 
 
-def _improve(part: IntArray, counts: FloatArray, fractions: FloatArray) -> None:
-    """Move or exchange few components, in place, while that brings the parts nearer their shares.
+def _improved(part: IntArray, counts: FloatArray, fractions: FloatArray) -> tuple[float, IntArray]:
+    """Move or exchange few components while that brings the parts nearer their shares.
 
     The distance is the sum of squared differences from the share of every (weighted) column.
     """
-    goal = np.outer(fractions, counts.sum(axis=0))
-    for _ in range(10 * len(part)):
-        held = np.stack([counts[part == p].sum(axis=0) for p in range(len(fractions))])
-        along = counts @ (held - goal).T  # (m, parts): how much of it a part has too much of
+    goal, part = np.outer(fractions, counts.sum(axis=0)), part.copy()
+    while True:
+        over = np.stack([counts[part == p].sum(axis=0) for p in range(len(fractions))]) - goal
+        along = counts @ over.T  # (m, parts): how much of it a part has too much of
         moves = _moves(part, counts, along)
         moves[:, fractions == 0] = np.inf
         swaps = _swaps(part, counts, along)
-        if min(moves.min(), swaps.min()) > -1e-6:
-            return
+        if min(moves.min(), swaps.min()) > -1e-9:
+            return float((over**2).sum()), part
         if moves.min() <= swaps.min():
             i, target = np.unravel_index(np.argmin(moves), moves.shape)
             part[i] = target

@@ -25,6 +25,7 @@ _SUFFIXES = (".csv", ".tsv", ".tab")
 _DECIMAL_COMMA = re.compile(r"(?:^|;)\s*[-+]?\d+,\d+\s*(?:;|$)", re.MULTILINE)
 _ARROW_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _HEADER_ROW = 1
+_PART = 1 << 20  # bytes read at a time
 
 
 class DelimitedReader(Reader):
@@ -71,11 +72,14 @@ def _bytes(path: Path, limit: int) -> bytes:
         packed = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
         with gzip.open(plain) if packed else plain as file:
-            data = file.read(limit + 1)
-    if len(data) > limit:
-        cause = f"more than {show(limit)} of text"
-        raise DataError(cause, where=path, remedy="if the file is trusted, raise --max-bytes")
-    return data
+            data = bytearray()
+            while part := file.read(_PART):
+                data += part
+                if len(data) > limit:
+                    cause = f"more than {show(limit)} of text"
+                    remedy = "if the file is trusted, raise --max-bytes"
+                    raise DataError(cause, where=path, remedy=remedy)
+    return bytes(data)
 
 
 def _layout(data: bytes, where: str) -> _Layout:

@@ -77,7 +77,8 @@ class _Stack:
                 raise
             self.skipped[name] = str(error)
             return
-        if EXTENSIONS.get(_extension(name), "") != picture_format(data[:16]):
+        form = picture_format(data[:16])
+        if EXTENSIONS.get(_extension(name), form) != form:
             self.misnamed.append(name)
         for picture in pictures:
             self._add(name, picture)

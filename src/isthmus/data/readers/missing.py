@@ -66,6 +66,8 @@ def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
     if not whole.any():
         cause = "every sample misses a value"
         raise DataError(cause, where=where, remedy="use --missing mask or mean")
+    if reading.ids is None:  # so that each sample keeps its number
+        reading = replace(reading, ids=np.arange(len(seen)).astype(str))
     changes: dict[str, Any] = {
         name: value[whole]
         for name in ("x", "labels", "ids", "groups")

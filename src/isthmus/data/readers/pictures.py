@@ -62,7 +62,10 @@ class Pages(Protocol):
     """An opened picture file: sizes are known, nothing is decoded yet."""
 
     count: int
-    turn: int
+
+    @property
+    def turn(self) -> int:
+        """The EXIF orientation."""
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of a page."""
@@ -148,7 +151,11 @@ class _PillowPages:
         self.image = _opened(data)
         animated = self.image.format in ("PNG", "GIF")  # a JPEG's further pictures are previews
         self.count = int(getattr(self.image, "n_frames", 1)) if animated else 1
-        self.turn = int(self.image.getexif().get(_ORIENTATION, 1))
+
+    @property
+    def turn(self) -> int:
+        """The EXIF orientation; to be asked for last, since a PNG is decoded to find it."""
+        return int(self.image.getexif().get(_ORIENTATION, 1))
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width, known before anything is decoded."""
