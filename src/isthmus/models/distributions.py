@@ -122,9 +122,8 @@ class BernoulliValues(Distribution):
         return torch.sigmoid(self.logits)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return -F.binary_cross_entropy_with_logits(
-            self.logits, x.expand_as(self.logits), reduction="none"
-        )
+        logits, x = torch.broadcast_tensors(self.logits, x)
+        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none")
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         return torch.bernoulli(self.mean, generator=generator)
@@ -297,8 +296,11 @@ class CategoricalValues(Distribution):
         return self.logits.argmax(-2).to(self.logits.dtype)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        codes = x.long().expand(self.logits.select(-2, 0).shape).unsqueeze(-2)
-        return torch.log_softmax(self.logits, -2).gather(-2, codes).squeeze(-2)
+        log_p = torch.log_softmax(self.logits, -2)
+        shape = torch.broadcast_shapes(x.shape, log_p.select(-2, 0).shape)
+        codes = x.long().expand(shape).unsqueeze(-2)
+        log_p = log_p.expand(*shape[:-1], -1, shape[-1])
+        return log_p.gather(-2, codes).squeeze(-2)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         probability = torch.softmax(self.logits, -2).movedim(-2, -1)
