@@ -104,17 +104,18 @@ def digits_page() -> Page:
     run = stand(digits.images, digits.target, k=10)
     scale = {"limits": (0.0, 16.0), "unit": "grey levels"}
     held_out = np.arange(len(run.x)) % 5 == 0
+    plane = {"method": "PCA", "note": "The axes are the first two components."}
     names = [f"z{i + 1}" for i in range(10)]
     examples = figures.data_examples(run.x, run.labels, **scale)
     curves = figures.training_curves(HISTORY)
     pairs = figures.reconstructions(run.x, run.reconstruction, run.ids, run.errors, **scale)
     compared = figures.model_comparison(ROWS, error="root mean square error (grey levels)")
-    classes = figures.latent_map(run.latents[:, :2], run.labels, name="digit", method="PCA")
+    classes = figures.latent_map(run.latents[:, :2], run.labels, name="digit", **plane)
     errors = figures.latent_map(
         run.latents[:, :2],
         values=run.errors,
         name="reconstruction error (grey levels)",
-        method="PCA",
+        **plane,
     )
     moves = figures.traversals(
         run.traversals, names, run.spread, run.spread > 9, steps=STEPS, **scale

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -133,6 +134,13 @@ def test_rare_classes_are_drawn_as_others() -> None:
     assert len(texts) == 11
 
 
+def test_what_the_map_cannot_show_is_said() -> None:
+    points = np.zeros((1200, 2))
+    points[:3] = np.nan
+    axes = figures.latent_map(points, method="t-SNE", note="So.").axes[0]
+    assert axes.get_xlabel() == "t-SNE of 1\u2009197 samples; 3 have no place. So."
+
+
 @pytest.mark.parametrize("size", [200, 5000])
 def test_points_keep_their_colour_when_shuffled(size: int) -> None:
     points = np.column_stack([np.arange(size), np.zeros(size)])
@@ -211,3 +219,20 @@ def test_arguments_are_not_changed() -> None:
     figures.reconstructions(x, x, range(9), np.arange(9.0))
     figures.data_examples(x)
     figures.thumbnails(x)
+
+
+@pytest.mark.parametrize(
+    ("file", "x", "y"),
+    [
+        ("cells/ucsf_neuron_if_28.npz", "X", "y"),
+        ("anomaly/6_cardio.npz", "X", "y"),
+        ("timeseries/ecg5000.npz", "X_known", "y_known"),
+        ("cosmology/kappa_born_255.npz", "kappa", ""),
+    ],
+)
+def test_real_data_are_drawn(file: str, x: str, y: str, data_folder: Path) -> None:
+    if not (data_folder / file).is_file():
+        pytest.skip(f"{file} is not there")
+    with np.load(data_folder / file) as data:
+        figure = figures.data_examples(data[x][:200], data[y][:200] if y else None)
+    assert len(figures.to_png(figure)) > 10_000

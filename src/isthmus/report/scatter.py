@@ -44,6 +44,7 @@ def latent_map(
     values: FloatArray | None = None,
     name: str = "",
     method: str = "map",
+    note: str = "The axes have no unit: neighbourhoods carry the meaning.",
     seed: int = 0,
 ) -> Figure:
     """The samples on a 2-D map, coloured by class or by a number.
@@ -56,7 +57,8 @@ def latent_map(
         labels: a class for each sample, ``(n,)``: text or whole numbers; floats are ``values``.
         values: a number for each sample, ``(n,)``, drawn by colour instead of the class.
         name: what the labels or values are, with the unit: the legend's title.
-        method: how the map was made, for the note below it.
+        method: how the map was made, to be said below it.
+        note: what the axes mean; the default holds for t-SNE and UMAP, not for PCA.
         seed: of the drawing order.
 
     Raises:
@@ -78,7 +80,10 @@ def latent_map(
         _draw_classes(axes, points[order], labels[order], name)
     else:
         _scatter(axes, points[order], [ACCENT])
-    _finish_map(axes, method, len(order), len(points))
+    counted = f"{shorten(method, 40)} of {_count(len(order))} samples"
+    lost = len(points) - len(order)
+    placed = f"{counted}; {_count(lost)} have no place" if lost else counted
+    _finish_map(axes, f"{placed}. {note}")
     return figure
 
 
@@ -141,16 +146,17 @@ def _classes(labels: Array) -> tuple[list[str], IntArray, IntArray]:
 
 
 def _handle(colour: str, marker: str, name: str, count: int) -> Line2D:
-    label = f"{shorten(name, 20) or '(empty)'}  ({count:,})".replace(",", "\u2009")
+    label = f"{shorten(name, 20) or '(empty)'}  ({_count(count)})"
     return Line2D([], [], color=colour, marker=marker, markersize=7, linestyle="", label=label)
 
 
-def _finish_map(axes: Axes, method: str, shown: int, total: int) -> None:
+def _count(n: int) -> str:
+    return f"{n:,}".replace(",", "\u2009")
+
+
+def _finish_map(axes: Axes, caption: str) -> None:
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=RULE)
     axes.margins(0.03)
-    lost = f"; {total - shown} without a place" if shown < total else ""
-    note = f"{shorten(method, 40)} of {shown:,} samples{lost}. ".replace(",", "\u2009")
-    axes.set_xlabel(f"{note}The axes have no unit: neighbourhoods carry the meaning.",
-                    fontsize=8, color=MUTED, loc="left")  # fmt: skip
+    axes.set_xlabel(caption, fontsize=8, color=MUTED, loc="left")
