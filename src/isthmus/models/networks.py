@@ -134,11 +134,12 @@ class Convolutional(Architecture):
                 f"Convolutional needs images H x W (x C), but samples have shape {sample_shape}",
                 remedy="use Dense",
             )
-        smallest = 2 ** (len(self.channels) - 1) + 1
+        wrapped = self.kernel // 2 if any(self.circular) else 0  # at most once around
+        smallest = 2 ** (len(self.channels) - 1) * max(1, wrapped - 1) + 1
         if min(sample_shape[:2]) < smallest:
             raise DataError(
                 f"images of {sample_shape[0]}x{sample_shape[1]} are smaller than the minimum of "
-                f"{smallest} for {len(self.channels)} halvings",
+                f"{smallest} for {len(self.channels)} halvings and kernels of {self.kernel}",
                 remedy="use fewer channels, or Dense",
             )
         sizes = [(sample_shape[0], sample_shape[1])]
