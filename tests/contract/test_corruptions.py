@@ -1,0 +1,154 @@
+"""One contract over all corruptions: the target stays clean, the damage is as stated.
+
+A new corruption is one line in ``CASES``, with the mean and variance that it gives a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from isthmus.errors import UsageError
+from isthmus.models.corruption import (
+    Corruption,
+    GaussianNoise,
+    Masking,
+    PoissonNoise,
+    SaltAndPepper,
+)
+from isthmus.models.specification import from_json, members, to_json
+
+SHAPE = (4, 5, 3)
+CLEAN = torch.rand((8, 60), generator=Generator().manual_seed(0)) * 0.9 + 0.05
+
+
+@dataclass(frozen=True)
+class Case:
+    """A corruption, and the mean and variance of a damaged value."""
+
+    corruption: Corruption
+    mean: Callable[[Tensor], Tensor]
+    variance: Callable[[Tensor], Tensor]
+
+
+LOW, HIGH = CLEAN.min(), CLEAN.max()
+
+
+def salted(x: Tensor) -> Tensor:
+    return 0.7 * x + 0.15 * (LOW + HIGH)
+
+
+CASES = {
+    "noise": Case(GaussianNoise(0.3), lambda x: x, lambda x: torch.full_like(x, 0.09)),
+    "masking": Case(Masking(0.4), lambda x: 0.6 * x, lambda x: 0.24 * x**2),
+    "masking pixels": Case(Masking(0.4, pixels=True), lambda x: 0.6 * x, lambda x: 0.24 * x**2),
+    "salt and pepper": Case(
+        SaltAndPepper(0.3),
+        salted,
+        lambda x: 0.7 * x**2 + 0.15 * (LOW**2 + HIGH**2) - salted(x) ** 2,
+    ),
+    "poisson": Case(PoissonNoise(5.0), lambda x: x, lambda x: x / 5),
+    "noise, then masking": Case(
+        GaussianNoise(0.3) + Masking(0.4),
+        lambda x: 0.6 * x,
+        lambda x: 0.6 * (x**2 + 0.09) - (0.6 * x) ** 2,
+    ),
+}
+cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+@cases
+def test_the_target_is_unchanged(case):
+    x = CLEAN.clone()
+    seen = case.corruption(x, Generator().manual_seed(1), SHAPE)
+    assert torch.equal(x, CLEAN)
+    assert seen.shape == x.shape
+    assert seen.dtype == x.dtype
+    assert not torch.equal(seen, x)
+
+
+@cases
+def test_the_generator_decides(case):
+    first, again, other = (
+        case.corruption(CLEAN, Generator().manual_seed(seed), SHAPE) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@cases
+def test_mean_and_variance_are_as_stated(case):
+    times = 3000
+    seen = case.corruption(CLEAN.repeat(times, 1), Generator().manual_seed(1), SHAPE)
+    seen = seen.reshape(times, *CLEAN.shape)
+    mean, variance = case.mean(CLEAN), case.variance(CLEAN)
+    assert ((seen.mean(0) - mean).abs() < 5.5 * torch.sqrt(variance / times)).all()
+    torch.testing.assert_close(seen.var(0), variance, rtol=0.3, atol=0.0)
+
+
+@cases
+def test_values_are_damaged_apart_from_one_another(case):
+    seen = case.corruption(CLEAN.repeat(500, 1), Generator().manual_seed(1), SHAPE)
+    damage = (seen - CLEAN.repeat(500, 1)).reshape(500, -1)
+    first = damage - damage.mean(0)
+    neighbours = [(0, 60), (0, 3), (60, 123)]  # another sample, another pixel, both
+    for a, b in neighbours:
+        correlation = (first[:, a] * first[:, b]).mean() / (first[:, a].std() * first[:, b].std())
+        assert correlation.abs() < 5 / 500**0.5
+
+
+@cases
+def test_json_round_trip(case):
+    assert from_json(Corruption, to_json(case.corruption)) == case.corruption
+
+
+def test_every_corruption_has_a_case():
+    assert {type(c.corruption).__name__ for c in CASES.values()} == set(members(Corruption))
+
+
+def test_whole_pixels_are_masked_across_channels():
+    ones = torch.ones(50, 60)
+    kept = Masking(0.5, pixels=True)(ones, Generator().manual_seed(0), SHAPE).reshape(50, 20, 3)
+    assert (kept == kept[..., :1]).all()
+    assert 0.4 < kept.mean() < 0.6
+    apart = Masking(0.5)(ones, Generator().manual_seed(0), SHAPE).reshape(50, 20, 3)
+    assert not (apart == apart[..., :1]).all()
+
+
+def test_pixels_of_grey_images_are_values():
+    ones = torch.ones(50, 20)
+    seen = Masking(0.5, pixels=True)(ones, Generator().manual_seed(0), (4, 5))
+    assert seen.shape == ones.shape
+    assert set(seen.unique().tolist()) == {0.0, 1.0}
+
+
+def test_salt_and_pepper_sets_lowest_and_highest():
+    seen = SaltAndPepper(0.5)(CLEAN, Generator().manual_seed(0))
+    changed = seen[seen != CLEAN]
+    assert set(changed.tolist()) == {float(LOW), float(HIGH)}
+
+
+def test_a_sum_applies_its_steps_in_order():
+    first, second = GaussianNoise(0.3), Masking(0.4)
+    generator = Generator().manual_seed(4)
+    expected = second(first(CLEAN, generator, SHAPE), generator, SHAPE)
+    assert torch.equal((first + second)(CLEAN, Generator().manual_seed(4), SHAPE), expected)
+
+
+REFUSED = {
+    "no noise": lambda: GaussianNoise(0.0),
+    "infinite noise": lambda: GaussianNoise(float("inf")),
+    "certain": lambda: Masking(1.0),
+    "impossible": lambda: SaltAndPepper(0.0),
+    "no counts": lambda: PoissonNoise(-1.0),
+}
+
+
+@pytest.mark.parametrize("build", REFUSED.values(), ids=REFUSED)
+def test_what_is_no_corruption_is_refused(build):
+    with pytest.raises(UsageError):
+        build()
