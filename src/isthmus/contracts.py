@@ -35,7 +35,7 @@ class LatentModel(Protocol):
         """The named parameters of p(x|z), each ``(n, *sample_shape)``."""
 
     def log_prob(self, X: Array, /) -> tuple[FloatArray, FloatArray]:
-        """log p(x) in nats and its Monte-Carlo standard error: two arrays ``(n,)``."""
+        """Log p(x) in nats and its Monte-Carlo standard error: two arrays ``(n,)``."""
 
     def sample(self, n: int, /) -> FloatArray:
         """``n`` new samples ``(n, *sample_shape)`` in the data's own units."""

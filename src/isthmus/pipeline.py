@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
@@ -13,27 +13,24 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from scipy.sparse import issparse
 
-from isthmus.analysis.codes import knn_accuracy
-from isthmus.analysis.comparison import Interval, mean_interval, paired_difference, verdict
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import latent_map
-from isthmus.analysis.scores import nearest, reconstruction_error
-from isthmus.analysis.traversals import active_units, traverse
-from isthmus.contracts import Array, FloatArray, StrArray
+from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
-from isthmus.data.describe import describe
+from isthmus.data.describe import Facts, describe
 from isthmus.data.readers import load
 from isthmus.data.splits import PARTS, components, leak, split
 from isthmus.errors import IsthmusWarning, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
+from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_schedule
 from isthmus.estimators.neural import NetworkEstimator
+from isthmus.evaluation import Evaluation
 from isthmus.models.corruption import Corruption, GaussianNoise, Masking
 from isthmus.models.likelihoods import Likelihood
 from isthmus.models.networks import Architecture
 from isthmus.models.objectives import Objective
-from isthmus.models.specification import to_json
+from isthmus.models.specification import parse, to_json
 from isthmus.report.story import write_report
 from isthmus.runs.card import machine, versions
 from isthmus.runs.folder import FORMAT, Run, create, write_arrays, write_rows, write_table
@@ -42,13 +39,14 @@ from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
 
-__all__ = ["Plan", "Watch", "analyse", "make_report"]
+__all__ = ["Plan", "Watch", "analyse", "examine", "make_report", "parse_plan"]
 
-_DRAWS = 64  # importance samples a sample
-_TRAINING_SCORED = 2_000  # training samples of which log p is computed: the others are alike
-_EXAMPLES = 9  # reconstructions kept for the report: best, median and worst three
-_MADE = 16  # samples drawn for the report
-_TRAVERSED = 12  # latents walked along for the report
+_MODELS = {
+    "vae": "variational autoencoder",
+    "autoencoder": "autoencoder",
+    "denoising": "denoising autoencoder",
+    "svd": "truncated SVD",
+}
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,7 @@ class Plan:
     def __post_init__(self) -> None:
         """Refuse an unknown model."""
         if self.model not in _MODELS:
-            raise UsageError(f"model should be one of {_MODELS}, but got {self.model!r}")
-
-
-_MODELS = ("vae", "autoencoder", "denoising", "svd")
+            raise UsageError(f"model should be one of {tuple(_MODELS)}, but got {self.model!r}")
 
 
 class Watch(Protocol):
@@ -161,6 +156,39 @@ def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
     return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
 
 
+def examine(dataset: Dataset) -> tuple[Facts, list[tuple[str, str, str]]]:
+    """Facts about the data, and what ``auto`` would choose: setting, value and reason."""
+    facts = describe(dataset)
+    likelihood, why = choose_likelihood(facts)
+    architecture, shape = choose_architecture(facts)
+    epochs, batch_size, updates = choose_schedule(max(2, round(0.7 * facts.n)))
+    return facts, [
+        ("likelihood", str(likelihood), why),
+        ("architecture", str(architecture), shape),
+        ("epochs", f"at most {epochs}, of batches of {batch_size}", updates),
+    ]
+
+
+def parse_plan(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a person writes them: nouns by name become the objects of :class:`Plan`.
+
+    Raises:
+        UsageError: no such noun.
+    """
+    nouns: dict[str, type[Any]] = {
+        "likelihood": Likelihood,
+        "architecture": Architecture,
+        "corruption": Corruption,
+        "objective": Objective,
+    }
+    return {
+        name: parse(nouns[name], value)
+        if name in nouns and isinstance(value, str) and value != "auto"
+        else value
+        for name, value in given.items()
+    }
+
+
 def make_report(run: Run) -> Path:
     """Draw the report of a run anew from what lies in its folder."""
     return write_report(run)
@@ -181,6 +209,7 @@ class _Stages:
     warned: list[dict[str, str]] = field(default_factory=list)
 
     def run(self) -> Run:
+        """Do every stage."""
         with self._stage("describe"):
             self.facts = describe(self.data)
             self._describe()
@@ -197,7 +226,8 @@ class _Stages:
         with self._stage("score"):
             self._score()
         with self._stage("draw"):
-            self._draw()
+            arrays = self.evaluation.examples(self.scores)
+            write_arrays(self.folder / "examples.npz", arrays)
         with self._stage("report"):
             write_report(Run(self.folder))
         return Run(self.folder)
@@ -331,167 +361,52 @@ class _Stages:
         def told(done: int, total: int) -> None:
             self.watch.progress(done, total, "t-SNE")
 
+        self.evaluation = Evaluation(
+            self.model,
+            self.baseline,
+            self.data,
+            self.splits,
+            self.codes,
+            self.plan.seed,
+            _MODELS[self.plan.model],
+        )
         made = latent_map(self.codes, seed=self.plan.seed, progress=told)
         write_npy(self.folder / "map.npy", made.points)
-        told_quality: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "method": made.method,
             "settings": dict(made.settings),
             "kl_divergence": made.kl_divergence,
+            "label_accuracy": self.evaluation.label_accuracy(),
         }
         self.trust: FloatArray | None = None
         if len(self.codes) >= 3:
             found = quality(self.codes, made.points, k=15)
             self.trust = found.point_trustworthiness
-            told_quality |= {
+            facts |= {
                 "k": found.k,
                 "trustworthiness": found.trustworthiness,
                 "continuity": found.continuity,
                 "neighbour_recall": found.neighbour_recall,
                 "sentence": plain_sentence(found),
             }
-        told_quality["label_accuracy"] = self._label_accuracy()
-        write_json(self.folder / "quality.json", told_quality)
-
-    def _label_accuracy(self) -> float | None:
-        labels = self.data.labels
-        if labels is None:
-            return None
-        train, test = (
-            rows[labels[rows] != ""] for rows in (self._part("train"), self._part("test"))
-        )
-        if not len(train) or not len(test):
-            return None
-        return knn_accuracy(self.codes[train], labels[train], self.codes[test], labels[test])
+        write_json(self.folder / "quality.json", facts)
 
     def _score(self) -> None:
-        n = len(self.data)
-        scored = self._scored_rows()
-        self.log_p, self.log_p_error = np.full((2, n), np.nan)
-        self.error = np.full(n, np.nan)
-        self.log_p[scored], self.log_p_error[scored] = self._log_prob(self.model, scored)
-        self.error[scored] = self._errors(self.model, scored)
+        self.scores = self.evaluation.scores()
         columns: dict[str, Any] = {
             "id": self.data.ids,
             "label": self.data.labels,
             "group": self.data.groups,
             "split": self.splits,
-            "log_p": self.log_p,
-            "log_p_error": self.log_p_error,
-            "reconstruction_error": self.error,
+            "log_p": self.scores.log_p,
+            "log_p_error": self.scores.log_p_error,
+            "reconstruction_error": self.scores.error,
             "trustworthiness": self.trust,
         }
         present = {name: column for name, column in columns.items() if column is not None}
         write_table(self.folder / "scores.parquet", present)
-        write_json(self.folder / "comparison.json", self._compare())
-
-    def _scored_rows(self) -> Array:
-        """All held-out samples, and as many training samples as a histogram needs."""
-        train = self._part("train")
-        rng = np.random.default_rng(self.plan.seed)
-        chosen = rng.permutation(train)[:_TRAINING_SCORED]
-        return np.sort(np.concatenate([chosen, self._part(*PARTS[1:])]))
-
-    def _log_prob(self, model: Any, rows: Array) -> tuple[FloatArray, FloatArray]:
-        draws = {} if isinstance(model, Autoencoder) else {"draws": _DRAWS}
-        found: tuple[FloatArray, FloatArray] = model.log_prob(self.data[rows], **draws)
-        return found
-
-    def _errors(self, model: Any, rows: Array) -> FloatArray:
-        """Mean squared error a value: of standardised columns for tables, else in data units."""
-        part = self.data[rows]
-        made = model.reconstruct(part)
-        scale = self.baseline.scale_.reshape(self.data.sample_shape)
-        return reconstruction_error(_dense(part) / scale, made / scale, part.mask)
-
-    def _compare(self) -> dict[str, Any]:
-        rows = self._part("test")
-        groups = None if self.data.groups is None else self.data.groups[rows]
-        error, svd_error = self.error[rows], self._errors(self.baseline, rows)
-        log_p, svd_log_p = self.log_p[rows], self._log_prob(self.baseline, rows)[0]
-        measure = self.model.measure_
-        sound = not isinstance(self.model, Autoencoder) and measure == self.baseline.measure_
-        models = [self._row(self.name, error, log_p if sound else None, groups)]
-        result: dict[str, Any] = {"test_samples": len(rows), "measure": measure, "models": models}
-        if self.model is self.baseline:
-            return result
-        models.append(self._row("truncated SVD", svd_error, svd_log_p if sound else None, groups))
-        by_error = paired_difference(svd_error, error, groups=groups, seed=self.plan.seed)
-        unit = "in mean squared error"
-        result["error_gain"] = asdict(by_error)
-        result["error_verdict"] = verdict(f"The {self.name}", by_error, unit)
-        if sound:
-            by_log_p = paired_difference(log_p, svd_log_p, groups=groups, seed=self.plan.seed)
-            result["log_p_gain"] = asdict(by_log_p)
-            result["log_p_verdict"] = verdict(f"The {self.name}", by_log_p, "nats per sample")
-        return result
-
-    @property
-    def name(self) -> str:
-        """The model in words."""
-        names = {
-            "vae": "variational autoencoder",
-            "autoencoder": "autoencoder",
-            "denoising": "denoising autoencoder",
-            "svd": "truncated SVD",
-        }
-        return names[self.plan.model]
-
-    def _row(
-        self, name: str, error: FloatArray, log_p: FloatArray | None, groups: StrArray | None
-    ) -> dict[str, Any]:
-        def interval(values: FloatArray) -> Interval:
-            return mean_interval(values, groups=groups, seed=self.plan.seed)
-
-        row: dict[str, Any] = {"name": name, "error": asdict(interval(error))}
-        if log_p is not None:
-            row["log_p"] = asdict(interval(log_p))
-            row["bits_per_dimension"] = -log_p.mean() / (self.data.n_features * np.log(2))
-        return row
-
-    def _draw(self) -> None:
-        """Compute the arrays that the report shows, so that it can be drawn again without data."""
-        test, train = self._part("test"), self._part("train")
-        shown = _ends_and_middle(test[np.argsort(self.error[test], kind="stable")])
-        part = self.data[shown]
-        walk = traverse(self.model, self.codes[train], steps=9)
-        units = active_units(self.model.posterior(self.data[train])[0])
-        made = self.model.sample(_MADE, random_state=self.plan.seed)
-        training = _dense(self.data[train])
-        neighbour, distance = nearest(made, training)
-        first = np.random.default_rng(self.plan.seed).permutation(len(self.data))[:400]
-        labels = self.data.labels
-        arrays: dict[str, Any] = {
-            "rows": shown,
-            "x": _dense(part),
-            "reconstruction": self.model.reconstruct(part),
-            "baseline": self.baseline.reconstruct(part),
-            "walk_latents": walk.latents[:_TRAVERSED],
-            "walk_values": walk.values[:_TRAVERSED],
-            "walk_images": walk.images[:_TRAVERSED],
-            "walk_effect": walk.effect[:_TRAVERSED],
-            "unit_variance": units.variance,
-            "made": made,
-            "made_neighbour": training[neighbour[:, 0]],
-            "made_distance": distance[:, 0],
-            "example_x": _dense(self.data[first]),
-            "example_labels": labels[first] if labels is not None else np.array([], np.str_),
-        }
-        write_arrays(self.folder / "examples.npz", arrays)
+        write_json(self.folder / "comparison.json", self.evaluation.comparison(self.scores))
 
 
 def _names(cls: type[Any]) -> list[str]:
     return [each.name for each in fields(cls)]
-
-
-def _dense(data: Dataset) -> Array:
-    x: Any = data.x
-    return np.asarray(x.toarray() if issparse(x) else x)
-
-
-def _ends_and_middle(ordered: Array) -> Array:
-    """The first three, the middle three and the last three, each once."""
-    n = len(ordered)
-    if n <= _EXAMPLES:
-        return ordered
-    middle = (n - 3) // 2
-    return np.concatenate([ordered[:3], ordered[middle : middle + 3], ordered[-3:]])

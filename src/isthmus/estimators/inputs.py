@@ -97,11 +97,24 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool, sparse: bool = True) -> 
         kinds = "numeric" if getattr(raw, "dtype", None) is None else _numeric(raw)
         checked = validate_data(estimator, raw, reset=reset, accept_sparse=accept, dtype=kinds)
         _match_shape(estimator, checked.shape[1:], reset)
-    if dataset is not None and reset and dataset.feature_names is not None:
-        estimator.feature_names_in_ = np.asarray(dataset.feature_names, dtype=object)
+    if dataset is not None and dataset.feature_names is not None:
+        _match_names(estimator, dataset.feature_names, reset)
     shape = tuple(checked.shape[1:])
     flat = checked if issparse(checked) else checked.reshape(len(checked), -1)
     return Inputs(flat, shape, dataset if dataset is not None else Dataset(checked))
+
+
+def _match_names(estimator: Any, names: tuple[str, ...], reset: bool) -> None:
+    """Columns missing, added or in another order would silently mean something else."""
+    if reset:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+        return
+    known = getattr(estimator, "feature_names_in_", None)
+    if known is None or tuple(known) == names:
+        return
+    missing = [name for name in known if name not in names]
+    cause = f"columns missing: {', '.join(missing[:5])}" if missing else "columns in another order"
+    raise DataError(cause, remedy=f"give them as in training: {', '.join(known[:5])}, ...")
 
 
 def _numeric(raw: Any) -> Any:

@@ -177,7 +177,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if self.shadow is None:
             return F.linear(x, self.weight, self.bias)
-        product: Tensor = _ShadowedProduct.apply(
+        product: Tensor = _ShadowedProduct.apply(  # type: ignore[no-untyped-call]
             x.to(self.shadow.dtype), self.weight, self.bias, self.shadow
         )
         return product

@@ -1,14 +1,16 @@
-"""The nouns as plain JSON and back: a class name and its arguments, nothing that can execute."""
+"""The nouns as text and as plain JSON: names and arguments, nothing that can execute."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from isthmus.errors import RunCorruptError, UsageError
 
-__all__ = ["from_json", "members", "to_json"]
+__all__ = ["from_json", "members", "parse", "to_json"]
 
 Noun = TypeVar("Noun")
 
@@ -60,3 +62,52 @@ def _restore(base: type[Any], value: Any) -> Any:
     if isinstance(value, Mapping):
         return from_json(base, value)
     return value
+
+
+def parse(base: type[Noun], text: str) -> Noun:
+    """Read a noun as a person writes it: a name, perhaps with arguments; sums of corruptions.
+
+    Names may be written in any case, with or without hyphens. The text is parsed, never executed.
+
+    Raises:
+        UsageError: no such noun, or arguments that it refuses.
+
+    Example:
+        >>> from isthmus.models.likelihoods import Likelihood
+        >>> parse(Likelihood, "discretized-logistic(levels=17)")
+        DiscretizedLogistic(levels=17)
+    """
+    name, bracket, rest = text.strip().partition("(")
+    source = name.replace("-", "").replace("_", "") + bracket + rest
+    try:
+        value = _value(base, ast.parse(source, mode="eval").body)
+    except (SyntaxError, ValueError, TypeError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"cannot read {base.__name__.lower()} {text!r} ({error})") from error
+    if not isinstance(value, base):
+        raise UsageError(f"{text!r} is no {base.__name__.lower()}")
+    return value
+
+
+def _value(base: type[Any], node: ast.expr) -> Any:
+    if isinstance(node, ast.Name):
+        return _member(base, node.id)()
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        named = {k.arg: _value(base, k.value) for k in node.keywords if k.arg is not None}
+        return _member(base, node.func.id)(*(_value(base, a) for a in node.args), **named)
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(_value(base, item) for item in node.elts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _value(base, node.left) + _value(base, node.right)
+    return ast.literal_eval(node)
+
+
+def _member(base: type[Noun], name: str) -> type[Noun]:
+    known = {member.lower(): cls for member, cls in members(base).items()}
+    if name.lower() in known:
+        return known[name.lower()]
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    names = ", ".join(cls.__name__ for cls in known.values())
+    remedy = f"did you mean {known[near[0]].__name__}?" if near else f"known are {names}"
+    raise UsageError(f"no {base.__name__.lower()} {name!r}", remedy=remedy)

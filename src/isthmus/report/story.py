@@ -15,7 +15,7 @@ from isthmus.report.style import number
 from isthmus.runs.folder import Run
 from isthmus.storage import atomic_file, write_text
 
-__all__ = ["write_report"]
+__all__ = ["display_limits", "write_report"]
 
 
 def write_report(run: Run) -> Path:
@@ -40,6 +40,15 @@ def write_report(run: Run) -> Path:
     return run.path / "report.html"
 
 
+def display_limits(run: Run) -> tuple[float, float] | None:
+    """The values at the two ends of every picture's scale; None for tables."""
+    facts = run.card["facts"]
+    if len(facts["sample_shape"]) == 1:
+        return None
+    eight_bit = facts["dtype"] == "uint8" and facts["maximum"] > 127
+    return (0.0, 255.0) if eight_bit else (facts["minimum"], facts["maximum"])
+
+
 class _Teller:
     """Tells a run section by section; each figure is also kept as a file."""
 
@@ -49,7 +58,7 @@ class _Teller:
         self.is_network = self.card["plan"]["model"] != "svd"
         self.names = tuple(self.card["feature_names"] or ())
         self.unit = self.card["units"] or "data units"
-        self.limits = self._limits()
+        self.limits = display_limits(run)
 
     @property
     def source(self) -> str:
@@ -99,12 +108,6 @@ class _Teller:
             self._samples(),
             self._scores(),
         ]
-
-    def _limits(self) -> tuple[float, float] | None:
-        if len(self.facts["sample_shape"]) == 1:
-            return None
-        eight_bit = self.facts["dtype"] == "uint8" and self.facts["maximum"] > 127
-        return (0.0, 255.0) if eight_bit else (self.facts["minimum"], self.facts["maximum"])
 
     def _picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
         png = figures.to_png(figure)
@@ -161,7 +164,7 @@ class _Teller:
         training = self.card["training"]
         text = (
             f"Training ended after {training['epochs']} epochs ({training['stopped']}); the "
-            f"weights are those of epoch {training['best_epoch']}, the best on the validation part."
+            f"weights are those of epoch {training['best_epoch']}, the best on held-out data."
         )
         picture = self._picture(
             "training",
@@ -173,7 +176,6 @@ class _Teller:
 
     def _reconstructions(self) -> Section:
         rows = self.examples["rows"]
-        error = self.run.scores["reconstruction_error"][rows]
         blocks = []
         models = [("reconstruction", self.name)]
         if self.is_network:
@@ -183,7 +185,7 @@ class _Teller:
                 self.examples["x"],
                 self.examples[key],
                 self.run.ids[rows].tolist(),
-                error,
+                self.examples[f"{key}_error"],
                 **self._drawn(),
             )
             blocks.append(
@@ -230,12 +232,15 @@ class _Teller:
 
     def _map(self) -> Section:
         run, quality = self.run, self.run.quality
-        method = "t-SNE of the codes" if quality["method"] == "tsne" else "PCA of the codes"
+        method = "t-SNE of the codes"
+        drawn: dict[str, Any] = {}
+        if quality["method"] == "pca":
+            method, drawn = "PCA of the codes", {"note": "The axes are principal ones."}
         labels = run.labels
         blocks = [
             self._picture(
                 "map",
-                figures.latent_map(run.map, labels, name="label", method=method),
+                figures.latent_map(run.map, labels, name="label", method=method, **drawn),
                 "The samples on a two-dimensional map"
                 + (", by label" if labels is not None else ""),
                 f"Every sample by its code: {method}.",
@@ -244,7 +249,7 @@ class _Teller:
         trust = run.scores.get("trustworthiness")
         if trust is not None:
             figure = figures.latent_map(
-                run.map, values=trust, name="trustworthiness", method=method
+                run.map, values=trust, name="trustworthiness", method=method, **drawn
             )
             blocks.append(
                 self._picture(
@@ -276,17 +281,19 @@ class _Teller:
         active = variance > 1e-2
         figure = figures.traversals(
             examples["walk_images"],
-            [f"latent {i}" for i in latents],
+            [f"latent {i}" for i in latents.tolist()],
             examples["walk_effect"],
             active[latents],
+            steps=np.linspace(-2.5, 2.5, examples["walk_images"].shape[1]),
             **self._drawn(),
         )
         walk = self._picture(
             "traversals",
             figure,
             "Decoded samples as one latent at a time moves through its range",
-            "Each row moves one latent from its 0.6 % to its 99.4 % quantile, the others at their "
-            "medians; rows are ordered by how much they change.",
+            "Each row moves one latent through the quantiles of its codes, from 0.6 % to 99.4 % "
+            "(given as a normal law's standard deviations), the others at their medians; rows are "
+            "ordered by how much the picture changes.",
         )
         blocks: list[Picture | Table] = [walk]
         texts: tuple[str, ...] = ()
