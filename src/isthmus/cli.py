@@ -9,14 +9,14 @@ import os
 import shlex
 import sys
 import traceback
+import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import click
 import typer
 
-from isthmus.errors import IsthmusError, UsageError
+from isthmus.errors import IsthmusError, IsthmusWarning, UsageError
 
 if TYPE_CHECKING:
     from isthmus.data.dataset import Dataset
@@ -32,6 +32,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+# some versions of typer carry a click of their own: usage errors are found by what they descend from
+_Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 
 DATA = "A .npy, .npz, CSV, TSV, Parquet or idx file, a folder or zip of pictures, or 'digits'."
 
@@ -254,12 +257,20 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", IsthmusWarning)
+        warnings.showwarning = _show_warning
+        code = _run()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> Any:
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
+        return app(standalone_mode=False)
+    except typer.Abort:
         _fail("interrupted", 130)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
+    except _Misuse as error:
+        _fail(_misuse(error), 2)
     except IsthmusError as error:
         _fail(str(error), error.exit_code)
     except MemoryError:
@@ -270,10 +281,17 @@ def main() -> None:
     except Exception as error:
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
         _fail(f"a fault of isthmus ({cause}); run it again with --debug and report it", 1)
-    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int) -> None:
+def _misuse(error: Any) -> str:
+    return " ".join(error.format_message().split())
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+def _fail(message: str, code: int) -> NoReturn:
     if os.environ.get("ISTHMUS_DEBUG"):
         traceback.print_exc()
     typer.echo(f"error: {message}", err=True)
@@ -363,7 +381,8 @@ def _analyse(
             data, out, watch=console, command=command, options=options, **parse_plan(plan)
         )
     if as_json:
-        _print_json({"run": str(out), **run.comparison, "quality": run.quality})
+        found = {"quality": run.quality, "warnings": run.warnings}
+        _print_json({"run": str(out), **run.comparison, **found})
         return
     _print_summary(run)
     _next(f"isthmus sample {shlex.quote(str(out))} -n 64 -o samples.png")

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 __all__ = ["Console"]
 
 _SAID = {
+    "read": "reading the data",
     "describe": "looking at the data",
     "split": "splitting, without leaks",
     "fit": "training",

@@ -18,7 +18,7 @@ Every message is one line: ``WHERE: cause; what to do``.
 from __future__ import annotations
 
 from os import PathLike, fspath
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class IsthmusError(Exception):
@@ -55,6 +55,13 @@ class IsthmusError(Exception):
         self.column = column
         self.remedy = remedy
         super().__init__(self._message())
+
+    def at(self, where: str) -> Self:
+        """The same error, found in ``where`` unless it has a place already."""
+        if self.where or not where:
+            return self
+        kind = type(self)
+        return kind(self.cause, where=where, row=self.row, column=self.column, remedy=self.remedy)
 
     def _message(self) -> str:
         cell = ", ".join(str(part) for part in (self.row, self.column) if part is not None)

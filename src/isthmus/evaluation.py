@@ -159,14 +159,21 @@ class Evaluation:
         for key, values in (("error", error), ("log_p", log_p)):
             if values is not None:
                 interval = mean_interval(values, groups=self._groups(), seed=self.seed)
+                if np.isnan(interval.low):
+                    interval = mean_interval(values, seed=self.seed)
                 row[key] = asdict(interval)
         if log_p is not None:
             row["bits_per_dimension"] = -log_p.mean() / (self.data.n_features * np.log(2))
         return row
 
     def _gain(self, key: str, a: FloatArray, b: FloatArray, unit: str) -> dict[str, Any]:
-        gain = paired_difference(a, b, groups=self._groups(), seed=self.seed)
-        told = verdict(f"The {self.name}", gain, unit)
+        groups, few = self._groups(), ""
+        gain = paired_difference(a, b, groups=groups, seed=self.seed)
+        if groups is not None and np.isnan(gain.low):
+            gain = paired_difference(a, b, seed=self.seed)
+            count = len(np.unique(groups))
+            few = f" That holds for samples of the {count} held-out groups, not for new groups."
+        told = verdict(f"the {self.name}", gain, unit) + few
         return {f"{key}_gain": asdict(gain), f"{key}_verdict": told}
 
 

@@ -1,4 +1,4 @@
-"""The stages of a run, in order: describe, split, fit, encode, map, score, draw, report."""
+"""The stages of a run, in order: read, describe, split, fit, encode, map, score, draw, report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.describe import Facts, describe
 from isthmus.data.readers import load
 from isthmus.data.splits import PARTS, components, leak, split
-from isthmus.errors import IsthmusWarning, UsageError
+from isthmus.errors import DataError, IsthmusWarning, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_schedule
 from isthmus.estimators.neural import NetworkEstimator
@@ -33,7 +33,7 @@ from isthmus.models.objectives import Objective
 from isthmus.models.specification import parse, to_json
 from isthmus.report.story import write_report
 from isthmus.runs.card import machine, versions
-from isthmus.runs.folder import FORMAT, Run, create, write_arrays, write_rows, write_table
+from isthmus.runs.folder import FORMAT, Run, new_folder, write_arrays, write_rows, write_table
 from isthmus.storage import write_json, write_npy, write_text
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.history import Progress
@@ -135,9 +135,9 @@ def analyse(
         StorageError: the disk refused.
     """
     settings = _plan(plan)
-    dataset = _dataset(data, options or {})
-    stages = _Stages(dataset, settings, create(out), watch or Silent(), command, options or {})
-    return stages.run()
+    with new_folder(out) as folder:
+        stages = _Stages(data, settings, folder, watch or Silent(), command, options or {})
+        return stages.run()
 
 
 def _plan(given: dict[str, Any]) -> Plan:
@@ -198,7 +198,7 @@ def make_report(run: Run) -> Path:
 class _Stages:
     """One analysis under way; each stage writes what it found before the next begins."""
 
-    data: Dataset
+    given: Any
     plan: Plan
     folder: Path
     watch: Watch
@@ -209,7 +209,16 @@ class _Stages:
     warned: list[dict[str, str]] = field(default_factory=list)
 
     def run(self) -> Run:
-        """Do every stage."""
+        """Do every stage; errors name the data where they name nothing nearer."""
+        with self._stage("read"):
+            self.data = _dataset(self.given, self.options)
+        try:
+            self._run()
+        except DataError as error:
+            raise error.at(self.data.source) from error
+        return Run(self.folder)
+
+    def _run(self) -> None:
         with self._stage("describe"):
             self.facts = describe(self.data)
             self._describe()
@@ -230,7 +239,6 @@ class _Stages:
             write_arrays(self.folder / "examples.npz", arrays)
         with self._stage("report"):
             write_report(Run(self.folder))
-        return Run(self.folder)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -166,13 +166,13 @@ def verdict(network_name: str, interval: Interval, unit: str) -> str:
     """Say plainly whether a network beats, ties with or loses to truncated SVD.
 
     Args:
-        network_name: as it should stand at the start of the sentence.
+        network_name: as it should stand within a sentence.
         interval: of the network's gain: positive means that the network is better. For errors
             that is ``paired_difference(svd_errors, network_errors)``.
         unit: of the gain, such as "nats per sample".
 
     Example:
-        >>> verdict("The autoencoder", Interval(0.5, 0.2, 0.8, 0.95), "nats per sample")
+        >>> verdict("the autoencoder", Interval(0.5, 0.2, 0.8, 0.95), "nats per sample")
         'The autoencoder beats truncated SVD by 0.5 nats per sample (95 % interval 0.2 to 0.8).'
     """
     if math.isnan(interval.low):
@@ -183,12 +183,16 @@ def verdict(network_name: str, interval: Interval, unit: str) -> str:
     if interval.low <= 0 <= interval.high:
         ends = f"{_number(interval.low)} to {_number(interval.high)}"
         tie = f"{network_name} ties with truncated SVD"
-        return f"{tie}: the {level} of its gain, {ends} {unit}, contains 0."
+        return _sentence(f"{tie}: the {level} of its gain, {ends} {unit}, contains 0.")
     near, far = sorted((abs(interval.low), abs(interval.high)))
     word = "beats" if interval.low > 0 else "loses to"
     amount = f"{_number(abs(interval.estimate))} {unit}"
     reach = f"{_number(near)} to {_number(far)}"
-    return f"{network_name} {word} truncated SVD by {amount} ({level} {reach})."
+    return _sentence(f"{network_name} {word} truncated SVD by {amount} ({level} {reach}).")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def bits_per_dimension(log_prob_nats: Array, n_features: int) -> FloatArray:

@@ -121,5 +121,5 @@ def choose_schedule(n: int) -> tuple[int, int, str]:
     batch_size = int(np.clip(2 ** round(math.log2(max(n, 1) / 20)), 16, 128))
     steps = math.ceil(n / batch_size)
     epochs = int(np.clip(math.ceil(_UPDATES / steps), 20, 500))
-    reason = f"about {epochs * steps} updates at most; the held-out loss ends training earlier"
+    reason = f"about {epochs * steps} updates at most; held-out data end training earlier"
     return epochs, batch_size, reason

@@ -256,7 +256,8 @@ class VariationalAutoencoder(NetworkEstimator):
         inputs = self._read(X)
 
         def scored(net: Any, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
-            noise = keyed_normals(row_keys(raw, self.seed_), draws, self.latent_dim)
+            seen = raw if batch.mask is None else raw * batch.mask
+            noise = keyed_normals(row_keys(seen, self.seed_), draws, self.latent_dim)
             weights = net.importance_log_weights(batch, noise.to(net.scale.dtype))
             return importance_log_prob(weights)[:2]
 

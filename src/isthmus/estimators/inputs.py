@@ -87,34 +87,40 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool, sparse: bool = True) -> 
         ValueError: scikit-learn's own checks of numbers, names and finiteness.
     """
     dataset = X if isinstance(X, Dataset) else None
-    raw = X.x if dataset is not None else X
+    names = None if dataset is None else dataset.feature_names
+    raw = X if dataset is None else dataset.x
     if isinstance(raw, torch.Tensor):
         raw = raw.detach().cpu().numpy()
-    if getattr(raw, "ndim", 2) > 2:
-        checked = _read_grid(estimator, np.asarray(raw), reset)
-    else:
-        accept = "csr" if sparse else False
-        kinds = "numeric" if getattr(raw, "dtype", None) is None else _numeric(raw)
-        checked = validate_data(estimator, raw, reset=reset, accept_sparse=accept, dtype=kinds)
-        _match_shape(estimator, checked.shape[1:], reset)
-    if dataset is not None and dataset.feature_names is not None:
-        _match_names(estimator, dataset.feature_names, reset)
+    if not reset:
+        _match_names(estimator, names)
+    with warnings.catch_warnings():
+        if names is not None:  # matched above: scikit-learn cannot see them
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+        checked = _checked(estimator, raw, reset, "csr" if sparse else False)
+    if reset and names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
     shape = tuple(checked.shape[1:])
     flat = checked if issparse(checked) else checked.reshape(len(checked), -1)
     return Inputs(flat, shape, dataset if dataset is not None else Dataset(checked))
 
 
-def _match_names(estimator: Any, names: tuple[str, ...], reset: bool) -> None:
+def _match_names(estimator: Any, names: tuple[str, ...] | None) -> None:
     """Columns missing, added or in another order would silently mean something else."""
-    if reset:
-        estimator.feature_names_in_ = np.asarray(names, dtype=object)
-        return
     known = getattr(estimator, "feature_names_in_", None)
-    if known is None or tuple(known) == names:
+    if known is None or names is None or tuple(known) == names:
         return
     missing = [name for name in known if name not in names]
     cause = f"columns missing: {', '.join(missing[:5])}" if missing else "columns in another order"
     raise DataError(cause, remedy=f"give them as in training: {', '.join(known[:5])}, ...")
+
+
+def _checked(estimator: Any, raw: Any, reset: bool, sparse: Any) -> Any:
+    if getattr(raw, "ndim", 2) > 2:
+        return _read_grid(estimator, np.asarray(raw), reset)
+    kinds = "numeric" if getattr(raw, "dtype", None) is None else _numeric(raw)
+    checked = validate_data(estimator, raw, reset=reset, accept_sparse=sparse, dtype=kinds)
+    _match_shape(estimator, checked.shape[1:], reset)
+    return checked
 
 
 def _numeric(raw: Any) -> Any:
@@ -125,7 +131,7 @@ def _read_grid(estimator: Any, raw: Array, reset: bool) -> Array:
     if reset:
         estimator.n_features_in_ = math.prod(raw.shape[1:])
     _match_shape(estimator, raw.shape[1:], reset)
-    flat = raw.reshape(len(raw), -1) if len(raw) else raw
+    flat = raw.reshape(len(raw), math.prod(raw.shape[1:]))
     validate_data(estimator, flat, reset=reset, dtype=_numeric(raw))
     return raw
 

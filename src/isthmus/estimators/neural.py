@@ -222,8 +222,8 @@ class NetworkEstimator(LatentEstimator):
                 f"likelihood and architecture should be 'auto' or objects such as Gaussian() and "
                 f"Dense(), but got {self.likelihood!r} and {self.architecture!r}"
             )
-        if self.epochs == "auto":
-            reasons["epochs"] = why
+        automatic = {"epochs": self.epochs, "batch_size": self.batch_size}
+        reasons |= {name: why for name, value in automatic.items() if value == "auto"}
         return Choices(
             likelihood,
             architecture,

@@ -269,7 +269,7 @@ def _draw_units(axes: Axes, heights: FloatArray, active: Array, order: IntArray)
     for chosen, colour in ((active, ACCENT), (~active, IDLE)):
         axes.bar(place[chosen], heights[chosen], width=0.78, color=colour)
     every = max(1, math.ceil(len(place) / 24))
-    axes.set_xticks(place[::every], [str(i + 1) for i in order[::every]])
+    axes.set_xticks(place[::every], [str(i) for i in order[::every]])
     axes.set_xlabel("latent, by variance")
     axes.grid(axis="y")
     axes.margins(x=0.01)

@@ -177,10 +177,13 @@ class _Teller:
     def _reconstructions(self) -> Section:
         rows = self.examples["rows"]
         blocks = []
-        models = [("reconstruction", self.name)]
+        models = [
+            ("reconstruction", self.name, f"By the {self.name}: best, median and worst held-out.")
+        ]
         if self.is_network:
-            models.append(("baseline", "truncated SVD"))
-        for key, name in models:
+            same = "The same samples by truncated SVD of the same k, ordered by its own errors."
+            models.append(("baseline", "truncated SVD", same))
+        for key, name, caption in models:
             figure = figures.reconstructions(
                 self.examples["x"],
                 self.examples[key],
@@ -193,8 +196,7 @@ class _Teller:
                     key,
                     figure,
                     f"Held-out samples, what the {name} makes of them, and the residuals",
-                    f"By the {name}: the held-out samples that the {self.name} reconstructs best, "
-                    "at the median and worst.",
+                    caption,
                 )
             )
         return Section("Reconstructions of held-out samples", (), tuple(blocks))

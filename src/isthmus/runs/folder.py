@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -19,7 +22,16 @@ from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.base import LatentEstimator
 from isthmus.storage import atomic_file, read_json, read_npy, to_json, write_text
 
-__all__ = ["FORMAT", "Run", "create", "open_run", "write_arrays", "write_rows", "write_table"]
+__all__ = [
+    "FORMAT",
+    "Run",
+    "create",
+    "new_folder",
+    "open_run",
+    "write_arrays",
+    "write_rows",
+    "write_table",
+]
 
 FORMAT = 1
 _ESTIMATORS: dict[str, type[LatentEstimator]] = {
@@ -178,6 +190,39 @@ def create(path: str | PathLike[str]) -> Path:
         cause = (error.strerror or str(error)).lower()
         raise StorageError(cause, where=folder, remedy="choose another -o") from error
     return folder
+
+
+@contextmanager
+def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
+    """Make the folder of a new run; what fails before its first checkpoint leaves nothing.
+
+    Work that fails later stays, with the traceback in its ``log.txt``.
+
+    Raises:
+        UsageError: the folder exists and is not empty.
+        StorageError: it cannot be written.
+    """
+    existed = Path(path).exists()
+    folder = create(path)
+    try:
+        yield folder
+    except BaseException:
+        if _has_progress(folder):
+            with (folder / "log.txt").open("a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
+        else:
+            _empty(folder, keep=existed)
+        raise
+
+
+def _has_progress(folder: Path) -> bool:
+    return (folder / "model").is_dir() or any((folder / "checkpoints").glob("step-*[0-9]"))
+
+
+def _empty(folder: Path, *, keep: bool) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if keep:
+        folder.mkdir(exist_ok=True)
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
