@@ -37,9 +37,11 @@ def unchanged_globals() -> Iterator[None]:
 
 @pytest.fixture
 def forked_random() -> Iterator[None]:
-    """For tests that build networks bare: their weights come from torch's global generator."""
+    """For tests that themselves draw from the global generators, as bare networks' weights do."""
+    state = np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[]):
         yield
+    np.random.set_state(state)  # noqa: NPY002
 
 
 def global_state() -> dict[str, Any]:
