@@ -41,12 +41,14 @@ from isthmus.training.loop import Hooks
 
 __all__ = ["Plan", "Watch", "analyse", "examine", "make_report", "parse_plan"]
 
+_LARGE = 256  # values a sample, from which 20 latents are a better first try than 10
 _MODELS = {
     "vae": "variational autoencoder",
     "autoencoder": "autoencoder",
     "denoising": "denoising autoencoder",
     "svd": "truncated SVD",
 }
+_LARGEST = 1e150  # its square, summed over all values, is still a float64
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Plan:
 
     Attributes:
         model: ``"vae"``, ``"autoencoder"``, ``"denoising"`` or ``"svd"``.
-        latent_dim: length k of a code; ``"auto"``: 10, or fewer for narrow data.
+        latent_dim: length k of a code; ``"auto"``: 10, fewer for narrow data, 20 for large.
         likelihood: a likelihood, or ``"auto"``.
         architecture: an architecture, or ``"auto"``.
         corruption: how training inputs are damaged; a denoising model has one anyway.
@@ -265,6 +267,12 @@ class _Stages:
         return np.flatnonzero(np.isin(self.splits, parts))
 
     def _describe(self) -> None:
+        largest = max(abs(self.facts.minimum), abs(self.facts.maximum))
+        if largest > _LARGEST:
+            raise DataError(
+                f"values up to {largest:.3g} have squares beyond float64",
+                remedy="divide the data by their scale first",
+            )
         plan = {name: to_json(getattr(self.plan, name)) for name in _names(Plan)}
         self.card |= {
             "format": FORMAT,
@@ -298,6 +306,13 @@ class _Stages:
             "components_on_two_sides": leak(self.splits, together),
             "exact_duplicates": self.facts.exact_duplicates,
         }
+        if not len(self._part("test")):
+            warnings.warn(
+                "nothing could be held out, as all samples are equal or of one group: the errors "
+                "are those of training samples",
+                IsthmusWarning,
+                stacklevel=1,
+            )
         write_npy(self.folder / "splits.npy", self.splits)
 
     def _fit(self) -> None:
@@ -333,8 +348,18 @@ class _Stages:
 
     def _latent_dim(self, n: int) -> int:
         if self.plan.latent_dim != "auto":
-            return self.plan.latent_dim
-        return max(1, min(10, self.data.n_features // 3, n - 1))
+            return self._possible(self.plan.latent_dim, min(n, self.data.n_features))
+        widest = 10 if self.data.n_features < _LARGE else 20
+        return max(1, min(widest, self.data.n_features // 3, n - 1))
+
+    def _possible(self, k: int, largest: int) -> int:
+        if 1 <= k <= largest:
+            return k
+        raise DataError(
+            f"{k} latents cannot be found in {len(self._part('train'))} training samples of "
+            f"{self.data.n_features} values",
+            remedy=f"choose from 1 to {largest}",
+        )
 
     def _network(self, k: int) -> NetworkEstimator:
         plan = self.plan

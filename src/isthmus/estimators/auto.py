@@ -110,10 +110,11 @@ def choose_architecture(facts: Facts) -> tuple[Architecture, str]:
     if len(shape) in (2, 3) and min(shape[:2]) >= 16:
         halvings = min(5, max(2, round(math.log2(min(shape[:2]) / 4))))
         channels = tuple(min(32 * 2**i, 128) for i in range(halvings))
-        return Convolutional(channels), f"samples are pictures of {shape[0]} x {shape[1]}"
+        pictures = f"samples are pictures of {shape[0]} x {shape[1]}"
+        return Convolutional(channels, activation="silu"), pictures
     d = math.prod(shape)
     width = int(2 ** np.clip(math.ceil(math.log2(2 * d)), 5, 9))
-    return Dense((width, width)), f"samples have {d} values without a large grid"
+    return Dense((width, width), "silu"), f"samples have {d} values without a large grid"
 
 
 def choose_schedule(n: int) -> tuple[int, int, str]:

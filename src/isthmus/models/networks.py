@@ -22,9 +22,10 @@ from isthmus.errors import DataError, UsageError
 
 __all__ = ["Architecture", "Convolutional", "Dense", "Linear"]
 
-Activation = Literal["softplus", "relu", "tanh", "linear"]
+Activation = Literal["softplus", "silu", "relu", "tanh", "linear"]
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "softplus": nn.Softplus,
+    "silu": nn.SiLU,
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
     "linear": nn.Identity,
@@ -50,7 +51,7 @@ class Dense(Architecture):
 
     Args:
         widths: hidden layers of the encoder, from the data inwards; none makes it linear.
-        activation: ``"softplus"``, ``"relu"``, ``"tanh"`` or ``"linear"``.
+        activation: ``"softplus"``, ``"silu"``, ``"relu"``, ``"tanh"`` or ``"linear"``.
         bias: whether layers add a constant.
     """
 
@@ -240,7 +241,7 @@ class _Padding(nn.Module):
 
 
 def _initialised(layer: nn.Linear | nn.Conv2d, activation: str) -> nn.Module:
-    gain = math.sqrt(2.0) if activation == "relu" else 1.0
+    gain = math.sqrt(2.0) if activation in ("relu", "silu") else 1.0
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
