@@ -19,6 +19,8 @@ from isthmus.errors import DataError
 
 __all__ = ["Inputs", "read_inputs"]
 
+_SMALLEST = 1e-30  # a scale below has no inverse in float32
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -62,6 +64,11 @@ class Inputs:
         if not np.isfinite(converted).all():
             raise DataError(
                 f"values up to {np.abs(dense).max():.3g} exceed {wanted.__name__}",
+                remedy="divide the data by their scale first",
+            )
+        if 0 < np.abs(dense).max() < _SMALLEST:
+            raise DataError(
+                f"values up to {np.abs(dense).max():.3g} vanish beside rounding",
                 remedy="divide the data by their scale first",
             )
         return _tensor(converted)

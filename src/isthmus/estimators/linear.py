@@ -101,13 +101,14 @@ class TruncatedSVD(LatentEstimator):
         inputs = read_inputs(self, X, reset=True)
         n, d = inputs.x.shape
         self._refuse(n, d)
+        x = _squarable(inputs.x)
         self.seed_ = self._seed()
-        mean, variance = _sparse_moments(inputs.x) if issparse(inputs.x) else moments(inputs.x)
+        mean, variance = _sparse_moments(x) if issparse(x) else moments(x)
         self.mean_ = mean if self.center else np.zeros_like(mean)
         second = variance + (mean - self.mean_) ** 2
         self.scale_ = np.where(second > 0, np.sqrt(second), 1.0) if self.scale else np.ones(d)
         total = float((second / self.scale_**2).sum())
-        factors = self._solve(inputs.x)
+        factors = self._solve(x)
         self.components_, self.singular_values_ = _oriented(factors.components), factors.values
         self.quantum_ = np.broadcast_to(np.asarray(describe(inputs.dataset).quantum), (d,)).copy()
         self._fit_noise(n, d, total)
@@ -128,16 +129,19 @@ class TruncatedSVD(LatentEstimator):
 
     def _fit_noise(self, n: int, d: int, total: float) -> None:
         explained = self.singular_values_**2 / n
-        floor = float((self.quantum_ / self.scale_).max()) ** 2 / 12 + 1e-12 * max(
-            total / d, 1e-30
-        )
+        rounding = float((self.quantum_ / self.scale_).max()) ** 2 / 12
+        floor = rounding + (1e-12 * total / d or 1e-42)
         residual = max(total - float(explained.sum()), 0.0) / max(d - self.latent_dim, 1)
         self.noise_variance_ = max(residual, floor)
         self.explained_variance_ = explained
         self.explained_variance_ratio_ = (
             explained / total if total > 0 else np.zeros_like(explained)
         )
-        self._variances_ = np.maximum(explained, self.noise_variance_)
+
+    @property
+    def _variances(self) -> FloatArray:
+        """Of the codes, in probabilistic PCA."""
+        return np.maximum(self.explained_variance_, self.noise_variance_)
 
     def transform(self, X: Any) -> FloatArray:
         """Codes of samples: coordinates along the components, ``(n, k)``."""
@@ -172,7 +176,7 @@ class TruncatedSVD(LatentEstimator):
     def posterior(self, X: Any) -> tuple[FloatArray, FloatArray]:
         """Codes, and the standard deviation of their posterior in probabilistic PCA."""
         codes = self.transform(X)
-        kept = 1 - self.noise_variance_ / self._variances_
+        kept = 1 - self.noise_variance_ / self._variances
         scale = np.sqrt(self.noise_variance_ * kept).astype(codes.dtype)
         return codes, np.broadcast_to(scale, codes.shape).copy()
 
@@ -218,8 +222,8 @@ class TruncatedSVD(LatentEstimator):
         codes = x @ self.components_.T
         d, k = self.n_features_in_, self.latent_dim
         residual = np.maximum((x**2).sum(1) - (codes**2).sum(1), 0.0)
-        log_det = np.log(self._variances_).sum() + (d - k) * math.log(self.noise_variance_)
-        square = (codes**2 / self._variances_).sum(1) + residual / self.noise_variance_
+        log_det = np.log(self._variances).sum() + (d - k) * math.log(self.noise_variance_)
+        square = (codes**2 / self._variances).sum(1) + residual / self.noise_variance_
         density = -0.5 * (square + log_det + d * math.log(2 * math.pi))
         density -= np.log(self.scale_[self.quantum_ == 0]).sum()
         if not (self.quantum_ > 0).any():
@@ -229,7 +233,7 @@ class TruncatedSVD(LatentEstimator):
 
     def _log_mass_ratios(self, raw: Array, x: Array, codes: Array, draws: int) -> Tensor:
         """Sum over quantised values of log mass - log density, ``(n, draws)``."""
-        kept = 1 - self.noise_variance_ / self._variances_
+        kept = 1 - self.noise_variance_ / self._variances
         spread = np.sqrt(self.noise_variance_ * kept)
         noise = keyed_normals(row_keys(torch.as_tensor(raw), self.seed_), draws, self.latent_dim)
         z = torch.as_tensor(codes * kept)[:, None] + torch.as_tensor(spread) * noise
@@ -245,7 +249,7 @@ class TruncatedSVD(LatentEstimator):
         """``n`` new samples, data units; with ``noise``, the residual variance is added."""
         check_is_fitted(self)
         rng = check_random_state(self.random_state if random_state is None else random_state)
-        spread = np.sqrt(self._variances_ - self.noise_variance_)
+        spread = np.sqrt(self._variances - self.noise_variance_)
         codes = rng.standard_normal((n, self.latent_dim)) * spread
         flat = self.inverse_transform(codes).reshape(n, -1)
         if noise:
@@ -334,7 +338,7 @@ class TruncatedSVD(LatentEstimator):
             "components": self.components_,
             "singular_values": self.singular_values_,
             "explained_variance_ratio": self.explained_variance_ratio_,
-            "variances": self._variances_,
+            "explained_variance": self.explained_variance_,
             "mean": self.mean_,
             "scale": self.scale_,
             "quantum": self.quantum_,
@@ -347,7 +351,7 @@ class TruncatedSVD(LatentEstimator):
         self.components_, self.singular_values_ = arrays["components"], arrays["singular_values"]
         self.explained_variance_ratio_ = arrays["explained_variance_ratio"]
         self.mean_, self.scale_, self.quantum_ = arrays["mean"], arrays["scale"], arrays["quantum"]
-        self._variances_ = arrays["variances"]
+        self.explained_variance_ = arrays["explained_variance"]
         self.noise_variance_, self.seed_ = float(facts["noise_variance"]), int(facts["seed"])
 
 
@@ -357,6 +361,22 @@ def _oriented(components: FloatArray) -> FloatArray:
     largest = np.abs(components).argmax(1)
     signs = np.sign(components[np.arange(len(components)), largest])
     return components * np.where(signs == 0, 1.0, signs)[:, None]
+
+
+def _squarable(x: Any) -> Any:
+    """The samples, widened where their squares would leave float32.
+
+    Raises:
+        DataError: their squares leave float64 too.
+    """
+    peak = max(-float(x.min()), float(x.max()))
+    if peak and not 1e-140 < peak < 1e140:
+        raise DataError(
+            f"squares of values up to {peak:.3g} exceed float64",
+            remedy="divide the data by their scale first",
+        )
+    wide = x.dtype == np.float32 and peak and not 1e-15 < peak < 1e15
+    return x.astype(np.float64) if wide else x
 
 
 def _sparse_moments(x: Any) -> tuple[FloatArray, FloatArray]:
