@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-# some versions of typer carry a click of their own: usage errors are found by what they descend from
+# typer may carry a click of its own: its usage errors are found by their base
 _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 
 DATA = "A .npy, .npz, CSV, TSV, Parquet or idx file, a folder or zip of pictures, or 'digits'."
@@ -259,7 +259,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     with warnings.catch_warnings():
         warnings.simplefilter("always", IsthmusWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _show_warning  # type: ignore[assignment] # the rest is not shown
         code = _run()
     sys.exit(code if isinstance(code, int) else 0)
 

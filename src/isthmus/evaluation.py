@@ -69,6 +69,11 @@ class Evaluation:
         """Rows of some parts, in order."""
         return np.flatnonzero(np.isin(self.splits, parts))
 
+    @property
+    def held_out(self) -> Array:
+        """Rows of the test part; of the training part where all samples hang together."""
+        return self.rows("test" if (self.splits == "test").any() else "train")
+
     def label_accuracy(self) -> float | None:
         """Share of test labels that the 15 nearest training codes give; None without labels."""
         labels = self.data.labels
@@ -94,7 +99,7 @@ class Evaluation:
         A log p is compared only where both are log p of x by the same measure: an autoencoder
         has none.
         """
-        rows, measure = self.rows("test"), self.model.measure_
+        rows, measure = self.held_out, self.model.measure_
         sound = not isinstance(self.model, Autoencoder) and measure == self.baseline.measure_
         error, log_p = scores.error[rows], scores.log_p[rows] if sound else None
         models = [self._row(self.name, error, log_p)]
@@ -111,7 +116,7 @@ class Evaluation:
 
     def examples(self, scores: SampleScores) -> dict[str, Array]:
         """The arrays that a report shows, so that it can be drawn again without the data."""
-        test, train = self.rows("test"), self.rows("train")
+        test, train = self.held_out, self.rows("train")
         shown = _ends_and_middle(test[np.argsort(scores.error[test], kind="stable")])
         part, training = self.data[shown], dense(self.data[train])
         walk = traverse(self.model, self.codes[train], steps=_STEPS)
@@ -152,7 +157,7 @@ class Evaluation:
 
     def _groups(self) -> StrArray | None:
         groups = self.data.groups
-        return None if groups is None else groups[self.rows("test")]
+        return None if groups is None else groups[self.held_out]
 
     def _row(self, name: str, error: FloatArray, log_p: FloatArray | None) -> dict[str, Any]:
         row: dict[str, Any] = {"name": name}

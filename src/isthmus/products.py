@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.report.figures import thumbnails
 from isthmus.report.story import display_limits
 from isthmus.runs.folder import Run, write_arrays, write_table
@@ -31,7 +31,10 @@ def write_codes(run: Run, data: Dataset, out: Path) -> tuple[int, ...]:
         StorageError: the disk refused.
     """
     _check(out, (".npy", ".csv", ".parquet"))
-    codes: FloatArray = run.model.transform(data)
+    try:
+        codes: FloatArray = run.model.transform(data)
+    except DataError as error:
+        raise error.at(data.source) from error
     columns: dict[str, Array] = {"id": data.ids}
     columns |= {f"z{i}": column for i, column in enumerate(codes.T)}
     if out.suffix == ".npy":

@@ -57,6 +57,7 @@ class Look:
             )
         kind, channels = _kind(x), int(x.shape[3]) if x.ndim == 4 else 1
         low, high = limits or _limits(merged(x) if kind == "image" else x)
+        low, high = (low, high) if low < high else (low - 0.5, high + 0.5)
         return cls(kind, low, high, "viridis" if low else "gray", channels)
 
     @property
@@ -90,8 +91,8 @@ class Look:
 
     def rgb(self, x: Array) -> FloatArray:
         """Colours ``(n, H, W, 3)`` in [0, 1] of images; missing pixels are grey."""
-        values = np.asarray(merged(x) if self.kind == "image" else x, dtype=np.float32)
-        unit = np.clip((values - self.low) / (self.high - self.low), 0, 1)
+        values = np.asarray(merged(x) if self.kind == "image" else x, dtype=np.float64)
+        unit = np.clip((values - self.low) / (self.high - self.low), 0, 1).astype(np.float32)
         missing = np.isnan(unit)
         if self.kind == "colour":
             return np.where(missing.any(axis=-1, keepdims=True), MISSING, unit)
@@ -123,4 +124,4 @@ def _limits(x: Array) -> tuple[float, float]:
     if x.ndim > 2:
         low, high = (float(v) for v in np.percentile(finite, (0.1, 99.9)))
     room = 0.06 * (high - low) if x.ndim == 2 else 0.0
-    return (low - room, high + room) if high > low else (low - 0.5, high + 0.5)
+    return low - room, high + room

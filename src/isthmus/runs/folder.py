@@ -156,9 +156,14 @@ def open_run(path: str | PathLike[str]) -> Run:
     """Open a run folder.
 
     Raises:
-        RunCorruptError: the folder is absent, no run, or of another format.
+        UsageError: there is nothing.
+        RunCorruptError: the folder is no run, or of another format.
     """
     run = Run(path)
+    if not run.path.exists():
+        raise UsageError(
+            "no such run", where=path, remedy="make one with: isthmus fit DATA -o RUN"
+        )
     if not (run.path / "run.json").is_file():
         raise RunCorruptError(
             "is no run folder", where=path, remedy="make one with: isthmus fit DATA -o RUN"
