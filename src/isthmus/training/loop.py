@@ -23,6 +23,7 @@ from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
 from isthmus.training.checkpoint import Checkpoints, State
+from isthmus.training.flat import FlatParameters
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
 from isthmus.training.precision import MatmulPrecision
 from isthmus.training.settings import Settings
@@ -86,11 +87,11 @@ class Trainer:
         self.network, self.objective = network, objective
         self.data, self.validation, self.corruption = data, validation, corruption
         self.settings, self.hooks = settings, hooks
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.best = [p.detach().clone() for p in self.parameters]
+        self.flat = FlatParameters(network)
+        self.best = self.flat.values.detach().clone()
         self.generator = Generator(data.x.device).manual_seed(settings.seed)
         self.optimizer = torch.optim.Adam(
-            self.parameters, lr=settings.learning_rate, eps=settings.adam_epsilon, fused=True
+            [self.flat.values], lr=settings.learning_rate, eps=settings.adam_epsilon, fused=True
         )
         self.running_norm = torch.zeros((), device=data.x.device)
         self.precision = MatmulPrecision(settings.precision, network, data.x.device)
@@ -108,24 +109,29 @@ class Trainer:
         state = None if self.hooks.checkpoints is None else self.hooks.checkpoints.newest()
         if state is not None:
             self.restore(state)
+        resumed_at = len(self.history.rows)
         with _flushed_denormals(), self.precision.applied():
             while not self._finished():
                 self._record(self._epoch(len(self.history.rows)))
+                self._keep(last=False)
+        if len(self.history.rows) > resumed_at:
+            self._keep(last=True)
         with torch.no_grad():
-            for parameter, best in zip(self.parameters, self.best, strict=True):
-                parameter.copy_(best)
+            self.flat.values.copy_(self.best)
+        self.flat.release()
         self.network.eval()
         return self.history
 
     def state(self) -> State:
         """The whole state after an epoch, on the host."""
-        tensors = {"generator": self.generator.get_state(), "running_norm": self.running_norm}
-        for i, parameter in enumerate(self.parameters):
-            tensors |= {f"weight.{i}": parameter.detach(), f"best.{i}": self.best[i]}
-            tensors |= {
-                f"adam.{i}.{name}": value
-                for name, value in self.optimizer.state[parameter].items()
-            }
+        tensors = {
+            "weights": self.flat.values.detach(),
+            "best": self.best,
+            "generator": self.generator.get_state(),
+            "running_norm": self.running_norm,
+        }
+        adam = self.optimizer.state[self.flat.values]
+        tensors |= {f"adam.{name}": value for name, value in adam.items()}
         facts = {
             "rows": self.history.rows,
             "best_epoch": self.history.best_epoch,
@@ -139,14 +145,13 @@ class Trainer:
         """Go on from a state of the same network and settings."""
         tensors, facts, device = state.tensors, state.facts, self.data.x.device
         with torch.no_grad():
-            for i, parameter in enumerate(self.parameters):
-                parameter.copy_(tensors[f"weight.{i}"])
-                self.best[i].copy_(tensors[f"best.{i}"])
-                self.optimizer.state[parameter] = {
-                    name.removeprefix(f"adam.{i}."): tensor.to(device)
-                    for name, tensor in tensors.items()
-                    if name.startswith(f"adam.{i}.")
-                }
+            self.flat.values.copy_(tensors["weights"])
+            self.best.copy_(tensors["best"])
+        self.optimizer.state[self.flat.values] = {
+            name.removeprefix("adam."): tensor.to(device)
+            for name, tensor in tensors.items()
+            if name.startswith("adam.")
+        }
         self.generator.set_state(tensors["generator"])
         self.running_norm = tensors["running_norm"].to(device)
         self.optimizer.param_groups[0]["lr"] = facts["learning_rate"]
@@ -183,10 +188,9 @@ class Trainer:
         return self._row(epoch, names, torch.stack(losses).double().cpu(), starts)
 
     def _step(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
+        self.flat.gradient.zero_()
         loss.backward()
-        norms = torch._foreach_norm([p.grad for p in self.parameters if p.grad is not None])
-        norm = torch.linalg.vector_norm(torch.stack(norms))
+        norm = torch.linalg.vector_norm(self.flat.gradient)
         finite = torch.isfinite(norm)
         # The fused kernel divides by the one, and leaves the weights alone where the other is 1.
         vars(self.optimizer).update(
@@ -266,10 +270,17 @@ class Trainer:
         history.rows.append(row)
         if better or row["epoch"] <= self.objective.settled:
             history.best_epoch = row["epoch"]
-            torch._foreach_copy_(self.best, [p.detach() for p in self.parameters])
+            self.best.copy_(self.flat.values.detach())
         self._reduce_on_plateau(row["epoch"])
-        if self.hooks.checkpoints is not None and row["epoch"] % self.hooks.checkpoints.every == 0:
-            self.hooks.checkpoints.save(self.state())
+
+    def _keep(self, *, last: bool) -> None:
+        """Save every so many epochs, and where training ends between two of those."""
+        checkpoints = self.hooks.checkpoints
+        if checkpoints is None:
+            return
+        due = len(self.history.rows) % checkpoints.every == 0
+        if due != last:
+            checkpoints.save(self.state())
 
     def _reduce_on_plateau(self, epoch: int) -> None:
         if self.settings.schedule != "plateau" or self.settings.patience is None:
@@ -317,8 +328,10 @@ def _picked(field: Tensor, index: Tensor | slice) -> Tensor:
 
 @contextmanager
 def _flushed_denormals() -> Iterator[None]:
+    smallest = torch.tensor(5e-324, dtype=torch.float64)
+    before = bool(smallest * 1 == 0)
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
