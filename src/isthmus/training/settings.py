@@ -58,6 +58,9 @@ class Settings:
             raise UsageError(f"learning_rate should be in (0, inf) but got {self.learning_rate}")
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"patience should be at least 1 but got {self.patience}")
+        clip = self.clip
+        if not (clip in ("auto", None) or (isinstance(clip, float | int) and clip > 0)):
+            raise UsageError(f"clip should be positive, 'auto' or None but got {clip!r}")
         for name, kinds in _KINDS.items():
             if getattr(self, name) not in kinds:
                 raise UsageError(
