@@ -266,7 +266,7 @@ def main() -> None:
 
 def _run() -> Any:
     try:
-        return app(standalone_mode=False)
+        return app(prog_name="isthmus", standalone_mode=False)
     except typer.Abort:
         _fail("interrupted", 130)
     except _Misuse as error:

@@ -32,7 +32,7 @@ def write_report(run: Run) -> Path:
         summary=teller.summary(),
         sections=tuple(section for section in teller.sections() if section is not None),
         warnings=tuple(run.warnings),
-        command=run.card["command"] or f'isthmus.analyse(data, "{run.path.name}")',
+        command=run.card["command"] or 'isthmus.analyse(data, "RUN")',
         versions=run.card["versions"],
     )
     _write_bytes(run.path / "thumbnails.png", figures.thumbnails(run.examples["example_x"]))

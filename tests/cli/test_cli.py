@@ -1,0 +1,139 @@
+"""The command line as a user meets it: help, what is printed, and what it costs to start."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from isthmus import __version__, cli
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = [
+    command.name or getattr(command.callback, "__name__", "")
+    for command in cli.app.registered_commands
+]
+
+
+@pytest.fixture
+def run_cli(tmp_path, monkeypatch, capsys):
+    """The command line in this process: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["isthmus", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (ended.value.code or 0, *capsys.readouterr())
+
+    return called
+
+
+def strict(text: str) -> dict:
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def table(n: int = 40, d: int = 5) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(n, 2)) @ generator.normal(size=(2, d)) + 1
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom isthmus.cli import main\nsys.argv = ['isthmus', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = ('torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'pyarrow')\n"
+        "sys.exit(any(name in sys.modules for name in heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_is_in_the_documents(command, run_cli):
+    ended, stdout, stderr = run_cli(command, "--help")
+    assert (ended, stderr) == (0, "")
+    assert re.search(r"Usage: isthmus " + command, stdout)
+    documents = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    assert any(f"isthmus {command}" in page.read_text() for page in documents)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_does(command, run_cli):
+    stdout = run_cli(command, "--help")[1]
+    options = re.findall(r"^  (?:-\w, )?--[a-z-]+.*(?:\n {6,}.*)*", stdout, re.M)
+    assert options
+    assert all(re.search(r"\.(\s|$)|exit", " ".join(o.split()[1:])) for o in options)
+
+
+def test_the_version_is_told(run_cli):
+    assert run_cli("--version")[1] == f"isthmus {__version__}\n"
+
+
+def test_without_arguments_it_shows_what_it_can(run_cli):
+    _, stdout, stderr = run_cli()
+    assert "inspect" in stdout + stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("x", "likelihood"),
+    [
+        (table(), "Gaussian"),
+        (table() > 1, "Bernoulli"),
+        (np.random.default_rng(0).poisson(9, (40, 5)), "NegativeBinomial"),
+        (np.arange(40 * 256).reshape(40, 16, 16).astype("u1"), "DiscretizedLogistic"),
+        (np.random.default_rng(0).random((40, 8, 8, 3)), "ContinuousBernoulli"),
+    ],
+    ids=["real", "binary", "counts", "bytes", "unit"],
+)
+def test_inspect_says_what_it_would_choose(x, likelihood, run_cli, tmp_path):
+    np.save(tmp_path / "a b.npy", x)
+    ended, stdout, stderr = run_cli("inspect", "a b.npy")
+    assert (ended, stderr) == (0, "")
+    assert likelihood in stdout
+    assert stdout.count("because ") == 3
+    assert stdout.splitlines()[-1] == "next: isthmus fit 'a b.npy' -o RUN"
+    found = strict(run_cli("inspect", "a b.npy", "--json")[1])
+    assert found["facts"]["n"] == 40
+    assert any(likelihood in value for _, value, _ in found["choices"])
+
+
+def test_a_run_from_the_first_command_to_the_last(run_cli, tmp_path):
+    np.savez(tmp_path / "a.npz", X=table(), y=np.arange(40) % 2)
+    fit = ("fit", "a.npz", "--labels", "y", "-o", "run", "--epochs", "1", "--latent", "2")
+    ended, stdout, stderr = run_cli(*fit)
+    assert (ended, stderr) == (0, "")
+    assert "report: run/report.html\n" in stdout
+    assert stdout.splitlines()[-1] == "next: isthmus sample run -n 64 -o samples.png"
+    ended, stdout, _ = run_cli("encode", "run", "a.npz", "-o", "z.csv")
+    assert (ended, stdout.splitlines()[0]) == (0, "z.csv: 40 codes of 2 latents")
+    assert stdout.splitlines()[-1].startswith("next: ")
+    ended, stdout, _ = run_cli("sample", "run", "-n", "4", "-o", "x.npy")
+    assert (ended, stdout.splitlines()[0]) == (0, "x.npy: 4 samples")
+    assert np.load(tmp_path / "x.npy").shape == (4, 5)
+    assert run_cli("report", "run")[:2] == (0, "run/report.html\n")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "isthmus fit a.npz --labels y --latent 2 --epochs 1 --seed 0 -o RUN" in page
+
+
+def test_fit_speaks_json_to_programs(run_cli, tmp_path):
+    np.save(tmp_path / "a.npy", table())
+    command = ("fit", "a.npy", "-o", "run", "--model", "svd", "--latent", "1", "--json")
+    ended, stdout, _ = run_cli(*command)
+    found = strict(stdout)
+    assert ended == 0
+    assert found["run"] == "run"
+    assert {"models", "quality", "warnings"} <= set(found)
