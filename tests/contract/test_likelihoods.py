@@ -326,9 +326,6 @@ REFUSED = {
     "one level": lambda: L.DiscretizedLogistic(1),
     "one code": lambda: L.Categorical(1),
     "a column twice": lambda: L.Product(((L.Bernoulli(), (0, 1)), (L.Gaussian(), (1,)))),
-    "no variance given": lambda: L.Gaussian("known")(
-        torch.zeros(1, 1), L.Known({}, torch.zeros(1))
-    ),
 }
 
 
@@ -336,6 +333,17 @@ REFUSED = {
 def test_what_makes_no_law_is_refused(build):
     with pytest.raises(UsageError):
         build()
+
+
+@pytest.mark.parametrize(
+    "use", [lambda p: p.log_prob(torch.ones(1, 2)), lambda p: p.sample(None),
+            lambda p: p.log_score(torch.ones(1, 2), torch.ones(2))]
+)  # fmt: skip
+def test_noise_that_was_not_given_leaves_the_mean_alone(use):
+    p = L.Gaussian("known")(torch.full((1, 2), 3.0), L.Known({}, torch.zeros(2)))
+    assert (p.mean == 3).all()
+    with pytest.raises(UsageError, match="needs the variance of each value"):
+        use(p)
 
 
 def test_unknown_or_damaged_json_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -101,9 +102,9 @@ class NetworkEstimator(LatentEstimator):
         facts = describe(train.dataset)
         self._refuse_too_small(facts)
         self.choices_ = self._choose(facts)
-        self._warn_of_bernoulli(facts)
         device = resolve_device(self.device)
         self.network_ = self._build(facts, self._scale(train, facts)).to(device)
+        self._warn_of_bernoulli(facts)
         trainer = Trainer(
             self.network_,
             self._objective(),
@@ -335,14 +336,13 @@ class NetworkEstimator(LatentEstimator):
             "batch_size": self.choices_.batch_size,
             "reasons": self.choices_.reasons,
             "seed": self.seed_,
-            "best_epoch": self.history_.best_epoch,
-            "stopped": self.history_.stopped,
+            "history": dataclasses.asdict(self.history_),
         }
         return facts, {k: v.cpu() for k, v in self.network_.state_dict().items()}
 
     def _restore(self, facts: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
         self.seed_ = int(facts["seed"])
-        self.history_ = History([], 0, facts["stopped"])
+        self.history_ = History(**facts["history"])
         self.choices_ = Choices(
             from_json(Likelihood, facts["likelihood"]),
             from_json(Architecture, facts["architecture"]),

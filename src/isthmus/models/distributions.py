@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from isthmus.errors import UsageError
 from isthmus.models.special import (
     langevin,
     log1mexp,
@@ -28,6 +30,7 @@ __all__ = [
     "ContinuousBernoulliValues",
     "DiscretizedLogisticValues",
     "Distribution",
+    "MeanOnly",
     "NegativeBinomialValues",
     "Normal",
     "PoissonValues",
@@ -109,6 +112,25 @@ class Normal(_Continuous):
 
     def parameters(self) -> dict[str, Tensor]:
         return {"mean": self.location, "scale": self.scale.expand_as(self.location)}
+
+
+class MeanOnly(Normal):
+    """A normal law whose noise is not known, as that of samples not measured yet."""
+
+    def __init__(self, location: Tensor) -> None:
+        super().__init__(location, torch.full_like(location, math.nan))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        self._refuse()
+
+    def log_interval(self, lower: Tensor, upper: Tensor) -> Tensor:
+        self._refuse()
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError("Gaussian('known') needs the variance of each value with the data")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from isthmus.models.distributions import (
     ContinuousBernoulliValues,
     DiscretizedLogisticValues,
     Distribution,
+    MeanOnly,
     NegativeBinomialValues,
     Normal,
     PoissonValues,
@@ -180,9 +181,7 @@ class Gaussian(Likelihood):
         floor = known.quantum**2 / 12 + 1e-6
         if self.variance == "known":
             if known.variance is None:
-                raise UsageError(
-                    "Gaussian('known') needs the variance of each value with the data"
-                )
+                return MeanOnly(h)
             return Normal(h, torch.log(known.variance))
         if self.variance == "predicted":
             mean, raw = h.unflatten(-1, (2, -1)).unbind(-2)
