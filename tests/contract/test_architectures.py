@@ -22,6 +22,7 @@ ARCHITECTURES = {
     "dense": Dense((20, 10)),
     "dense, relu": Dense((16,), "relu"),
     "dense, tanh": Dense((16,), "tanh"),
+    "dense, silu": Dense((16,), "silu"),
     "convolutional": Convolutional((6, 8), hidden=12),
     "convolutional, no hidden layer": Convolutional((6, 8, 10), hidden=0),
     "convolutional, wide kernel": Convolutional((6,), kernel=5, hidden=12),

@@ -33,8 +33,8 @@ def bounded(x: Tensor, low: float, high: float) -> Tensor:
 def log1mexp(x: Tensor) -> Tensor:
     """log(1 - exp(-x)) for x > 0 (Mächler 2012, eq. 7)."""
     x = x.clamp_min(torch.finfo(x.dtype).tiny)
-    near = x < math.log(2.0)
-    return torch.where(near, torch.log(-torch.expm1(-x)), torch.log1p(-torch.exp(-x)))
+    far = x.clamp_min(math.log(2.0))
+    return torch.where(x < far, torch.log(-torch.expm1(-x)), torch.log1p(-torch.exp(-far)))
 
 
 def log_sinhc(a: Tensor) -> Tensor:
