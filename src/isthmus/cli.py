@@ -47,7 +47,10 @@ Labels = Annotated[str | None, typer.Option(help="Array, column or file with the
 Group = Annotated[
     str | None, typer.Option(help="Array or column whose equal values stay on one side of splits.")
 ]
-IdColumn = Annotated[str | None, typer.Option(help="Array or column with the samples' names.")]
+IdColumn = Annotated[
+    str | None,
+    typer.Option("--id-column", "--id", help="Array or column with the samples' names."),
+]
 Resize = Annotated[
     str | None, typer.Option(help="Size of pictures: 28, or 28x40 for height x width.")
 ]
@@ -124,7 +127,7 @@ def inspect(
     _print_facts(dataset, asdict(facts))
     typer.echo("\nisthmus would choose")
     for setting, value, why in choices:
-        typer.echo(f"  {setting:<16}{value}\n{'':18}because {why}")
+        typer.echo(f"  {setting:<20}{value}\n{'':22}because {why}")
     _next(f"isthmus fit {shlex.quote(data)}{_given(options)} -o RUN")
 
 
@@ -410,9 +413,11 @@ def _print_summary(run: Run) -> None:
 
 
 def _print_facts(dataset: Dataset, facts: dict[str, Any]) -> None:
+    from isthmus.console import fact_lines
+
     typer.echo(dataset.source)
-    for name, value in facts.items():
-        typer.echo(f"  {name:<26}{value}")
+    for name, value in fact_lines(facts).items():
+        typer.echo(f"  {name:<20}{value}")
     for note in dataset.notes:
         typer.echo(f"  note: {note}")
 

@@ -1,14 +1,18 @@
-"""Stages and a progress bar on a terminal; nothing where there is none."""
+"""What people read: facts as lines; stages and a progress bar, on a terminal alone."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["Console"]
+__all__ = ["Console", "fact_lines"]
+
+_MOST_LABELS = 12
 
 _SAID = {
     "read": "reading the data",
@@ -21,6 +25,34 @@ _SAID = {
     "draw": "decoding examples",
     "report": "writing the report",
 }
+
+
+def fact_lines(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts about data in words, by what they are about."""
+    shape = " x ".join(map(str, facts["sample_shape"]))
+    lines = {
+        "samples": f"{facts['n']}, of {shape} values each, {facts['dtype']}"
+        + (" and sparse" if facts["sparse"] else ""),
+        "range": f"{facts['minimum']:.4g} to {facts['maximum']:.4g}, mean {facts['mean']:.3g}, "
+        f"standard deviation {facts['std']:.3g}",
+        "distinct values": "more than 65536"
+        if facts["n_distinct"] > 65536
+        else f"{facts['n_distinct']}",
+        "columns": _counted(Counter(facts["column_kinds"] or ())),
+        "zeros": f"{100 * facts['zero_fraction']:.1f} %",
+        "missing values": f"{facts['missing']}",
+        "constant features": f"{facts['constant_features']}",
+        "equal to others": f"{facts['exact_duplicates']} samples repeat an earlier one",
+        "labels": _counted(facts["label_counts"] or {}) or "none",
+        "groups": "none" if facts["n_groups"] is None else f"{facts['n_groups']}",
+    }
+    return {name: told for name, told in lines.items() if told}
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(ordered) - _MOST_LABELS} more" if len(ordered) > _MOST_LABELS else ""
+    return ", ".join(f"{name} ({count})" for name, count in ordered[:_MOST_LABELS]) + more
 
 
 class Console:

@@ -105,6 +105,8 @@ def test_inspect_says_what_it_would_choose(x, likelihood, run_cli, tmp_path):
     assert (ended, stderr) == (0, "")
     assert likelihood in stdout
     assert stdout.count("because ") == 3
+    assert max(map(len, stdout.splitlines())) < 160
+    assert "samples             40, of " in stdout
     assert stdout.splitlines()[-1] == "next: isthmus fit 'a b.npy' -o RUN"
     found = strict(run_cli("inspect", "a b.npy", "--json")[1])
     assert found["facts"]["n"] == 40

@@ -129,7 +129,7 @@ REFUSED: list[tuple[str, Files, str, tuple[str, ...], int, str]] = [
         "40 ids",
         {"a.csv": "n,b\nu,1\nv,2\nu,3\n"},
         "a.csv",
-        ("--id-column", "n"),
+        ("--id", "n"),
         3,
         "the id u stands in rows",
     ),
