@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--latent", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=75)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", choices=["Bernoulli", "ContinuousBernoulli"])
     arguments = parser.parse_args()
     digits = arguments.data / "digits"
@@ -46,7 +47,7 @@ def main() -> None:
     test = load(digits / "t10k-images-idx3-ubyte.gz")[:2_000]
     train, test = (part.replace(x=part.flat) for part in (train, test))
     likelihoods: list[Likelihood] = [Bernoulli(), ContinuousBernoulli()]
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for likelihood in likelihoods:
             if arguments.only in (None, type(likelihood).__name__):
                 row = run(train, test, likelihood, arguments.latent, arguments.epochs, seed)

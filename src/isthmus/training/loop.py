@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from isthmus.errors import IsthmusWarning, NumericalError
+from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
@@ -31,6 +31,7 @@ from isthmus.training.settings import Settings
 __all__ = ["Hooks", "Samples", "Trainer", "evaluate"]
 
 _EVALUATION_BATCH = 1024
+_WORTH_SHARING = 1e8  # operations a step: about a millisecond of one core
 
 
 class Samples(NamedTuple):
@@ -110,7 +111,7 @@ class Trainer:
         if state is not None:
             self.restore(state)
         resumed_at = len(self.history.rows)
-        with _flushed_denormals(), self.precision.applied():
+        with _flushed_denormals(), self._threads(), self.precision.applied():
             while not self._finished():
                 self._record(self._epoch(len(self.history.rows)))
                 self._keep(last=False)
@@ -142,8 +143,17 @@ class Trainer:
         return State(self.history.rows[-1]["step"], host, facts)
 
     def restore(self, state: State) -> None:
-        """Go on from a state of the same network and settings."""
+        """Go on from a state of the same network and settings.
+
+        Raises:
+            RunCorruptError: the state is of another network.
+        """
         tensors, facts, device = state.tensors, state.facts, self.data.x.device
+        if tensors["weights"].shape != self.flat.values.shape:
+            raise RunCorruptError(
+                f"the checkpoint at step {state.step} is of another network",
+                remedy="start a new run",
+            )
         with torch.no_grad():
             self.flat.values.copy_(tensors["weights"])
             self.best.copy_(tensors["best"])
@@ -157,6 +167,19 @@ class Trainer:
         self.optimizer.param_groups[0]["lr"] = facts["learning_rate"]
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """One thread for steps so small that to share them out costs more than it saves."""
+        layers = [m for m in self.network.modules() if isinstance(m, nn.Conv2d)]
+        work = 6 * self.flat.values.numel() * self.settings.batch_size
+        before = torch.get_num_threads()
+        if self.data.x.device.type == "cpu" and not layers and work < _WORTH_SHARING:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _finished(self) -> bool:
         done, patience = len(self.history.rows), self.settings.patience
