@@ -40,11 +40,12 @@ def trainer(
     objective: Objective = ELBO(),  # noqa: B008 - frozen
     hooks: Hooks = Hooks(),  # noqa: B008 - frozen
     corruption: Any = None,
+    width: int = 12,
     **settings: Any,
 ) -> Trainer:
     torch.manual_seed(0)
     network = VariationalNetwork(
-        (8,), 2, architecture=Dense((12,)), likelihood=Gaussian("learned")
+        (8,), 2, architecture=Dense((width,)), likelihood=Gaussian("learned")
     )
     defaults = {"epochs": 6, "batch_size": 16, "learning_rate": 1e-2, "precision": "float32"}
     return Trainer(
@@ -181,6 +182,13 @@ def test_no_whole_checkpoint_left_is_an_error(tmp_path):
         pytest.raises(RunCorruptError, match="no whole checkpoint"),
     ):
         Checkpoints(tmp_path).newest()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    kept(tmp_path)
+    other = trainer(hooks=Hooks(Checkpoints(tmp_path)), width=13)
+    with pytest.raises(RunCorruptError, match="step 36 is of another network"):
+        other.run()
 
 
 def test_half_written_and_foreign_folders_are_no_checkpoints(tmp_path):
