@@ -244,7 +244,8 @@ def sample(
     opened = _open(run)
     write_samples(opened, n, out, noise=noise, seed=seed)
     typer.echo(f"{out}: {n} samples")
-    _next(f"open {out}" if out.suffix == ".png" else f"isthmus sample {run} -o samples.png")
+    where = shlex.quote(str(run))
+    _next(f"isthmus sample {where} -n {n} -o samples{'.npy' if out.suffix == '.png' else '.png'}")
 
 
 @app.command()

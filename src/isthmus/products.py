@@ -31,6 +31,10 @@ def write_codes(run: Run, data: Dataset, out: Path) -> tuple[int, ...]:
         StorageError: the disk refused.
     """
     _check(out, (".npy", ".csv", ".parquet"))
+    expected = run.model.n_features_in_
+    if data.feature_names is None and data.n_features != expected:
+        cause = f"{data.n_features} values a sample, but in training there were {expected}"
+        raise DataError(cause, where=data.source, remedy="give features as in training")
     try:
         codes: FloatArray = run.model.transform(data)
     except DataError as error:

@@ -329,8 +329,9 @@ def small_run(finished_run, tmp_path):
 
 def test_row_67_columns_missing_or_in_another_order(small_run, run_cli, tmp_path):
     missing, turned = csv(TABLE[:, :4], "a,b,c,d"), csv(TABLE[:, ::-1], "e,d,c,b,a")
-    lay_out(tmp_path, {"missing.csv": missing, "turned.csv": turned})
-    for name, told in (("missing.csv", "e"), ("turned.csv", "another order")):
+    lay_out(tmp_path, {"missing.csv": missing, "turned.csv": turned, "few.npy": npy(TABLE[:, :4])})
+    told_of = {"missing.csv": "e", "turned.csv": "another order", "few.npy": "4 values a sample"}
+    for name, told in told_of.items():
         before = contents(tmp_path)
         ended, _, stderr = run_cli("encode", "run", name, "-o", "z.npy")
         assert ended == 3

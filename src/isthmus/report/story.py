@@ -322,7 +322,7 @@ class _Teller:
             "samples",
             figure,
             "Generated samples, each with its nearest training sample",
-            "Each generated sample stands above its nearest training sample; the number is their "
+            "Each generated sample beside its nearest training sample; the number is their "
             "distance.",
         )
         origin = {
