@@ -1,0 +1,1 @@
+"""Training speed beside peers: the same data, network, batch and learning rate for everyone."""

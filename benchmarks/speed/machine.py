@@ -1,0 +1,75 @@
+"""What the machine is, and how much of it others use meanwhile."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("isthmus", "torch", "numpy", "pythae", "lightning", "scvi-tools")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores, its instructions that matter, and versions."""
+    facts = _cpuinfo()
+    flags = facts.get("flags", "").split()
+    return {
+        "processor": facts.get("model name", platform.processor() or platform.machine()),
+        "cores": cores(),
+        "instructions": [name for name in ("avx512f", "avx512_bf16", "amx_bf16") if name in flags],
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+def cores() -> int:
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def busy() -> float:
+    """Seconds that all processors together have worked since the machine started."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    ticks = [int(word) for word in path.read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS
+
+
+def wait_for_calm(patience: float, share: float = 0.05) -> None:
+    """Wait until others use less than a share of the machine, or the patience has run out."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        before = busy()
+        time.sleep(0.1)
+        if busy() - before <= 0.1 * share * cores() + 1 / TICKS:
+            return
+
+
+def watched(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do some work that tells its ``cpu`` seconds; add the share of the machine others used."""
+    began, before = time.perf_counter(), busy()
+    answer = work()
+    others = busy() - before - answer["cpu"]
+    answer["others"] = max(0.0, others / (time.perf_counter() - began) / cores())
+    return answer
+
+
+def _cpuinfo() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().split("\n\n", 1)[0].splitlines() if path.exists() else []
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
