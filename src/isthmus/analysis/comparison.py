@@ -268,4 +268,4 @@ def _expanded(level: float, m: int) -> tuple[float, float]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
