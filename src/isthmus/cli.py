@@ -114,7 +114,7 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Say what is in the data, and what isthmus would choose for it, and why."""
-    from isthmus.pipeline import examine
+    from isthmus.plan import examine
 
     options = _options(
         key, labels, group, id_column, resize, mode, frames, missing, skip_bad, max_pixels
@@ -377,7 +377,8 @@ def _analyse(
     data: str, out: Path, options: dict[str, Any], plan: dict[str, Any], *, as_json: bool
 ) -> None:
     from isthmus.console import Console
-    from isthmus.pipeline import analyse, parse_plan
+    from isthmus.pipeline import analyse
+    from isthmus.plan import parse_plan
 
     command = f"isthmus fit {Path(data).name}{_given(options)}{_given(_changed(plan))} -o RUN"
     with Console() as console:
@@ -394,7 +395,7 @@ def _analyse(
 
 def _changed(plan: dict[str, Any]) -> dict[str, Any]:
     """The settings that differ from their defaults, by the names of their flags."""
-    from isthmus.pipeline import Plan
+    from isthmus.plan import Plan
 
     flags = {"latent_dim": "latent"}
     default = vars(Plan())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,19 +17,15 @@ from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import latent_map
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
-from isthmus.data.describe import Facts, describe
+from isthmus.data.describe import describe
 from isthmus.data.readers import load
 from isthmus.data.splits import PARTS, components, leak, split
-from isthmus.errors import DataError, IsthmusWarning, UsageError
-from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
-from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_schedule
+from isthmus.errors import DataError, IsthmusWarning
+from isthmus.estimators import TruncatedSVD
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import Evaluation
-from isthmus.models.corruption import Corruption, GaussianNoise, Masking
-from isthmus.models.likelihoods import Likelihood
-from isthmus.models.networks import Architecture
-from isthmus.models.objectives import Objective
-from isthmus.models.specification import parse, to_json
+from isthmus.models.specification import to_json
+from isthmus.plan import MODELS, Plan
 from isthmus.report.story import write_report
 from isthmus.runs.card import machine, versions
 from isthmus.runs.folder import FORMAT, Run, new_folder, write_arrays, write_rows, write_table
@@ -39,56 +34,9 @@ from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
 
-__all__ = ["Plan", "Watch", "analyse", "examine", "make_report", "parse_plan"]
+__all__ = ["Watch", "analyse", "make_report"]
 
-_LARGE = 256  # values a sample, from which 20 latents are a better first try than 10
-_MODELS = {
-    "vae": "variational autoencoder",
-    "autoencoder": "autoencoder",
-    "denoising": "denoising autoencoder",
-    "svd": "truncated SVD",
-}
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do with the data; every default is a good first try.
-
-    Attributes:
-        model: ``"vae"``, ``"autoencoder"``, ``"denoising"`` or ``"svd"``.
-        latent_dim: length k of a code; ``"auto"``: 10, fewer for narrow data, 20 for large.
-        likelihood: a likelihood, or ``"auto"``.
-        architecture: an architecture, or ``"auto"``.
-        corruption: how training inputs are damaged; a denoising model has one anyway.
-        objective: what a variational autoencoder maximises; None: the ELBO.
-        epochs: at most; ``"auto"``: by the number of samples.
-        batch_size: samples a step, or ``"auto"``.
-        learning_rate: Adam's step size.
-        precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
-        seed: of everything random.
-        fractions: shares of train, validation, calibration and test.
-    """
-
-    model: Literal["vae", "autoencoder", "denoising", "svd"] = "vae"
-    latent_dim: int | Literal["auto"] = "auto"
-    likelihood: Likelihood | Literal["auto"] = "auto"
-    architecture: Architecture | Literal["auto"] = "auto"
-    corruption: Corruption | None = None
-    objective: Objective | None = None
-    epochs: int | Literal["auto"] = "auto"
-    batch_size: int | Literal["auto"] = "auto"
-    learning_rate: float = 1e-3
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: str = "auto"
-    seed: int = 0
-    fractions: tuple[float, float, float, float] = (0.7, 0.1, 0.1, 0.1)
-
-    def __post_init__(self) -> None:
-        """Refuse an unknown model."""
-        if self.model not in _MODELS:
-            raise UsageError(f"model should be one of {tuple(_MODELS)}, but got {self.model!r}")
 
 
 class Watch(Protocol):
@@ -136,59 +84,16 @@ def analyse(
         NumericalError: training left the finite numbers.
         StorageError: the disk refused.
     """
-    settings = _plan(plan)
+    settings = Plan.of(plan)
     with new_folder(out) as folder:
         stages = _Stages(data, settings, folder, watch or Silent(), command, options or {})
         return stages.run()
-
-
-def _plan(given: dict[str, Any]) -> Plan:
-    known = [each.name for each in fields(Plan)]
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise UsageError(f"unknown setting {name!r}", remedy=remedy)
-    return Plan(**given)
 
 
 def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
     if isinstance(data, Dataset):
         return data
     return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
-
-
-def examine(dataset: Dataset) -> tuple[Facts, list[tuple[str, str, str]]]:
-    """Facts about the data, and what ``auto`` would choose: setting, value and reason."""
-    facts = describe(dataset)
-    likelihood, why = choose_likelihood(facts)
-    architecture, shape = choose_architecture(facts)
-    epochs, batch_size, updates = choose_schedule(max(2, round(0.7 * facts.n)))
-    return facts, [
-        ("likelihood", str(likelihood), why),
-        ("architecture", str(architecture), shape),
-        ("epochs", f"at most {epochs}, of batches of {batch_size}", updates),
-    ]
-
-
-def parse_plan(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as a person writes them: nouns by name become the objects of :class:`Plan`.
-
-    Raises:
-        UsageError: no such noun.
-    """
-    nouns: dict[str, type[Any]] = {
-        "likelihood": Likelihood,
-        "architecture": Architecture,
-        "corruption": Corruption,
-        "objective": Objective,
-    }
-    return {
-        name: parse(nouns[name], value)
-        if name in nouns and isinstance(value, str) and value != "auto"
-        else value
-        for name, value in given.items()
-    }
 
 
 def make_report(run: Run) -> Path:
@@ -317,7 +222,7 @@ class _Stages:
 
     def _fit(self) -> None:
         train, held_out = self._part("train"), self._part("validation")
-        k = self._latent_dim(len(train))
+        k = self.plan.latents(len(train), self.data.n_features)
         per_feature = len(self.data.sample_shape) == 1
         self.baseline = TruncatedSVD(k, scale=per_feature, random_state=self.plan.seed)
         self.baseline.fit(self.data[train])
@@ -327,7 +232,7 @@ class _Stages:
             self.model.save(self.folder / "model")
             return
         self.baseline.save(self.folder / "baseline")
-        network = self._network(k)
+        network = self.plan.network(k, binary=self.facts.binary)
         validation = self.data[held_out] if len(held_out) else None
         network.fit(self.data[train], validation=validation, hooks=self._hooks(network, train))
         self.model = network
@@ -345,40 +250,6 @@ class _Stages:
             "epochs": len(network.history_.rows),
             "stopped": network.history_.stopped,
         }
-
-    def _latent_dim(self, n: int) -> int:
-        if self.plan.latent_dim != "auto":
-            return self._possible(self.plan.latent_dim, min(n, self.data.n_features))
-        widest = 10 if self.data.n_features < _LARGE else 20
-        return max(1, min(widest, self.data.n_features // 3, n - 1))
-
-    def _possible(self, k: int, largest: int) -> int:
-        if 1 <= k <= largest:
-            return k
-        raise DataError(
-            f"{k} latents cannot be found in {len(self._part('train'))} training samples of "
-            f"{self.data.n_features} values",
-            remedy=f"choose from 1 to {largest}",
-        )
-
-    def _network(self, k: int) -> NetworkEstimator:
-        plan = self.plan
-        shared: dict[str, Any] = {
-            "likelihood": plan.likelihood,
-            "architecture": plan.architecture,
-            "corruption": plan.corruption,
-            "epochs": plan.epochs,
-            "batch_size": plan.batch_size,
-            "learning_rate": plan.learning_rate,
-            "precision": plan.precision,
-            "device": plan.device,
-            "random_state": plan.seed,
-        }
-        if plan.model == "vae":
-            return VariationalAutoencoder(k, objective=plan.objective, **shared)
-        if plan.model == "denoising" and plan.corruption is None:
-            shared["corruption"] = Masking(0.25) if self.facts.binary else GaussianNoise(0.3)
-        return Autoencoder(k, **shared)
 
     def _hooks(self, network: NetworkEstimator, train: Array) -> Hooks:
         def told(state: Progress) -> None:
@@ -401,7 +272,7 @@ class _Stages:
             self.splits,
             self.codes,
             self.plan.seed,
-            _MODELS[self.plan.model],
+            MODELS[self.plan.model],
         )
         made = latent_map(self.codes, seed=self.plan.seed, progress=told)
         write_npy(self.folder / "map.npy", made.points)

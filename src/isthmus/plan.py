@@ -1,0 +1,153 @@
+"""What to do with the data, and what ``auto`` would do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from isthmus.data.dataset import Dataset
+from isthmus.data.describe import Facts, describe
+from isthmus.errors import DataError, UsageError
+from isthmus.estimators import Autoencoder, VariationalAutoencoder
+from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_schedule
+from isthmus.estimators.neural import NetworkEstimator
+from isthmus.models.corruption import Corruption, GaussianNoise, Masking
+from isthmus.models.likelihoods import Likelihood
+from isthmus.models.networks import Architecture
+from isthmus.models.objectives import Objective
+from isthmus.models.specification import parse
+
+__all__ = ["MODELS", "Plan", "examine", "parse_plan"]
+
+MODELS = {
+    "vae": "variational autoencoder",
+    "autoencoder": "autoencoder",
+    "denoising": "denoising autoencoder",
+    "svd": "truncated SVD",
+}
+
+_LARGE = 256  # values a sample, from which 20 latents are a better first try than 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with the data; every default is a good first try.
+
+    Attributes:
+        model: ``"vae"``, ``"autoencoder"``, ``"denoising"`` or ``"svd"``.
+        latent_dim: length k of a code; ``"auto"``: 10, fewer for narrow data, 20 for large.
+        likelihood: a likelihood, or ``"auto"``.
+        architecture: an architecture, or ``"auto"``.
+        corruption: how training inputs are damaged; a denoising model has one anyway.
+        objective: what a variational autoencoder maximises; None: the ELBO.
+        epochs: at most; ``"auto"``: by the number of samples.
+        batch_size: samples a step, or ``"auto"``.
+        learning_rate: Adam's step size.
+        precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        seed: of everything random.
+        fractions: shares of train, validation, calibration and test.
+    """
+
+    model: Literal["vae", "autoencoder", "denoising", "svd"] = "vae"
+    latent_dim: int | Literal["auto"] = "auto"
+    likelihood: Likelihood | Literal["auto"] = "auto"
+    architecture: Architecture | Literal["auto"] = "auto"
+    corruption: Corruption | None = None
+    objective: Objective | None = None
+    epochs: int | Literal["auto"] = "auto"
+    batch_size: int | Literal["auto"] = "auto"
+    learning_rate: float = 1e-3
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+    seed: int = 0
+    fractions: tuple[float, float, float, float] = (0.7, 0.1, 0.1, 0.1)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown model."""
+        if self.model not in MODELS:
+            raise UsageError(f"model should be one of {tuple(MODELS)}, but got {self.model!r}")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Plan:
+        """The plan of those settings.
+
+        Raises:
+            UsageError: a setting is unknown; the nearest known one is named.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+                raise UsageError(f"unknown setting {name!r}", remedy=remedy)
+        return cls(**given)
+
+    def latents(self, n: int, d: int) -> int:
+        """Length of a code for ``n`` training samples of ``d`` values.
+
+        Raises:
+            DataError: more latents are asked for than there can be.
+        """
+        if self.latent_dim == "auto":
+            return max(1, min(10 if d < _LARGE else 20, d // 3, n - 1))
+        if 1 <= self.latent_dim <= min(n, d):
+            return self.latent_dim
+        raise DataError(
+            f"{self.latent_dim} latents cannot be found in {n} training samples of {d} values",
+            remedy=f"choose from 1 to {min(n, d)}",
+        )
+
+    def network(self, k: int, *, binary: bool) -> NetworkEstimator:
+        """The estimator, not yet fitted; denoising masks ``binary`` data and adds noise to others."""
+        shared: dict[str, Any] = {
+            "likelihood": self.likelihood,
+            "architecture": self.architecture,
+            "corruption": self.corruption,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "precision": self.precision,
+            "device": self.device,
+            "random_state": self.seed,
+        }
+        if self.model == "vae":
+            return VariationalAutoencoder(k, objective=self.objective, **shared)
+        if self.model == "denoising" and self.corruption is None:
+            shared["corruption"] = Masking(0.25) if binary else GaussianNoise(0.3)
+        return Autoencoder(k, **shared)
+
+
+def examine(dataset: Dataset) -> tuple[Facts, list[tuple[str, str, str]]]:
+    """Facts about the data, and what ``auto`` would choose: setting, value and reason."""
+    facts = describe(dataset)
+    likelihood, why = choose_likelihood(facts)
+    architecture, shape = choose_architecture(facts)
+    epochs, batch_size, updates = choose_schedule(max(2, round(0.7 * facts.n)))
+    return facts, [
+        ("likelihood", str(likelihood), why),
+        ("architecture", str(architecture), shape),
+        ("epochs", f"at most {epochs}, of batches of {batch_size}", updates),
+    ]
+
+
+def parse_plan(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a person writes them: nouns by name become the objects of :class:`Plan`.
+
+    Raises:
+        UsageError: no such noun.
+    """
+    nouns: dict[str, type[Any]] = {
+        "likelihood": Likelihood,
+        "architecture": Architecture,
+        "corruption": Corruption,
+        "objective": Objective,
+    }
+    return {
+        name: parse(nouns[name], value)
+        if name in nouns and isinstance(value, str) and value != "auto"
+        else value
+        for name, value in given.items()
+    }
