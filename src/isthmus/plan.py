@@ -101,7 +101,7 @@ class Plan:
         )
 
     def network(self, k: int, *, binary: bool) -> NetworkEstimator:
-        """The estimator, not yet fitted; denoising masks ``binary`` data and adds noise to others."""
+        """The estimator, not fitted; denoising masks ``binary`` data and adds noise to others."""
         shared: dict[str, Any] = {
             "likelihood": self.likelihood,
             "architecture": self.architecture,
