@@ -100,7 +100,7 @@ def take_columns(values: Values) -> Columns:
         low = np.minimum(low, block.min(0, where=shown, initial=limits.max))
         high = np.maximum(high, block.max(0, where=shown, initial=limits.min))
         if values.kind == "f":
-            exact = (block == np.rint(block)) & (np.abs(block) < EXACT_INTEGERS)
+            exact = (block == np.rint(block)) & (np.abs(block) < np.float64(EXACT_INTEGERS))
             whole &= exact.all(0, where=shown)
     unseen = np.zeros(d, np.bool_) if values.mask is None else ~values.mask.any(0)
     return Columns(np.where(unseen, np.inf, low), np.where(unseen, -np.inf, high), whole)

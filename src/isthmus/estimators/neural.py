@@ -103,12 +103,13 @@ class NetworkEstimator(LatentEstimator):
         self._refuse_too_small(facts)
         self.choices_ = self._choose(facts)
         device = resolve_device(self.device)
+        samples = _resident(train, device)
         self.network_ = self._build(facts, self._scale(train, facts)).to(device)
         self._warn_of_bernoulli(facts)
         trainer = Trainer(
             self.network_,
             self._objective(),
-            _resident(train, device),
+            samples,
             validation=None if held_out is None else _resident(held_out, device),
             corruption=self.corruption,
             settings=self._settings(held_out is not None),

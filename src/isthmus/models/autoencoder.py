@@ -113,7 +113,11 @@ class AutoencoderNetwork(nn.Module):
 
     def log_likelihood(self, z: Tensor, batch: Batch) -> Tensor:
         """Log p(x|z) in nats, model units, summed over the observed values: ``(batch,)``."""
-        values = self.decode(z, batch.variance).log_prob(batch.target)
+        distribution = self.decode(z, batch.variance)
+        if self.likelihood.fits_mass:
+            values = distribution.log_score(batch.target, self.quantum / self.scale)
+        else:
+            values = distribution.log_prob(batch.target)
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
 
     def log_score(self, z: Tensor, batch: Batch) -> Tensor:

@@ -106,6 +106,8 @@ class Likelihood(ABC):
     Attributes:
         outputs: decoder outputs for each value.
         discrete: whether its log p is a log mass by nature.
+        fits_mass: whether it is also trained, not only scored, by the mass of quantised values'
+            bins: where its density at one value has no upper bound.
         scaling: the scaling of the data that it asks for: none, to the unit interval, or each
             feature to mean 0 and variance 1.
         support: the values that it can hold, in model units.
@@ -113,6 +115,7 @@ class Likelihood(ABC):
 
     outputs: ClassVar[int] = 1
     discrete: ClassVar[bool] = False
+    fits_mass: ClassVar[bool] = False
     scaling: ClassVar[Literal["none", "unit", "standard"]] = "none"
     support: ClassVar[Support] = Support()
 
@@ -208,6 +211,10 @@ class Bernoulli(Likelihood):
 class ContinuousBernoulli(Likelihood):
     """Continuous values in [0, 1] (Loaiza-Ganem & Cunningham 2019).
 
+    Its density at 0 and at 1 is unbounded, so that a network trained on pixels that are exactly 0
+    spends itself on making them ever denser. Quantised values are therefore trained, as they are
+    scored, by the mass of their bins.
+
     Args:
         output: what the decoder gives: ``"lambda"``, its logit; or ``"mean"``, the logit of the
             distribution's mean. A decoder trained as a Bernoulli can be read either way.
@@ -215,6 +222,7 @@ class ContinuousBernoulli(Likelihood):
 
     output: Literal["lambda", "mean"] = "lambda"
 
+    fits_mass: ClassVar[bool] = True
     scaling: ClassVar[Literal["none", "unit", "standard"]] = "unit"
     support: ClassVar[Support] = Support(0, 1)
 
