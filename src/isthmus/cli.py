@@ -93,7 +93,10 @@ def demo(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Analyse scikit-learn's handwritten digits, end to end: no download, about a minute."""
+    """Analyse handwritten digits, end to end.
+
+    They come with scikit-learn: nothing is downloaded, and it takes about a minute.
+    """
     folder = out or next(p for p in _demo_folders() if not p.exists())
     _analyse("digits", folder, {}, {"seed": seed}, as_json=False)
 
@@ -113,7 +116,11 @@ def inspect(
     max_pixels: MaxPixels = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is in the data, and what isthmus would choose for it, and why."""
+    """Say what is in the data, and what would be chosen.
+
+    Shape, type, range, spacing, missing values, labels, groups and repeated samples; then the
+    likelihood, the architecture and the epochs that isthmus would choose for them, and why.
+    """
     from isthmus.plan import examine
 
     options = _options(
@@ -169,7 +176,11 @@ def fit(
     max_pixels: MaxPixels = None,
     as_json: Json = False,
 ) -> None:
-    """Analyse data: split, train, map, score and report, with truncated SVD beside the network."""
+    """Analyse data: the whole run, with a report.
+
+    Reads, describes, splits without leaks, trains, encodes, maps, scores and reports, with
+    truncated SVD of the same number of latents beside the network.
+    """
     options = _options(
         key, labels, group, id_column, resize, mode, frames, missing, skip_bad, max_pixels
     )
@@ -209,7 +220,10 @@ def encode(
     skip_bad: SkipBad = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Encode data by the model of a run: one row a sample, one column a latent."""
+    """Encode data by the model of a run.
+
+    One row a sample, one column a latent; tables have the samples' ids beside them.
+    """
     from isthmus.products import write_codes
 
     opened = _open(run)
@@ -250,7 +264,10 @@ def sample(
 
 @app.command()
 def report(run: RunFolder) -> None:
-    """Draw the report of a run anew, from what lies in its folder."""
+    """Draw the report of a run anew.
+
+    From what lies in its folder: the data are not needed.
+    """
     from isthmus.pipeline import make_report
 
     typer.echo(make_report(_open(run)))
