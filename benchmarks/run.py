@@ -7,6 +7,7 @@ python benchmarks/run.py epoch --only resident isthmus-auto --epochs 3
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -22,7 +23,8 @@ def main(arguments: list[str]) -> int:
     if _stale():
         _install()
     command = [str(PYTHON), "-m", "speed", *(arguments or ["all"])]
-    return subprocess.run(command, cwd=HERE, check=False).returncode
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _stale() -> bool:

@@ -78,12 +78,13 @@ def markdown(kind: str, record: Mapping[str, Any]) -> str:
         _machine(record["machine"]),
         _disturbance(results),
     ]
-    return "\n".join([f"## {TITLES[kind]}", "", *lines, ""])
+    epochs = len(results[reference]["losses"])
+    return "\n".join([f"## {TITLES[kind]} ({epochs} epochs)", "", *lines, ""])
 
 
 TITLES = {
-    "epoch": "One epoch of a variational autoencoder",
-    "fit": "Ten epochs, from the start of the interpreter to its end",
+    "epoch": "Time for one epoch of a variational autoencoder",
+    "fit": "Whole fits, from the start of the interpreter to its end",
 }
 
 FOREWORD = """\
