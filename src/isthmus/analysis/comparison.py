@@ -25,7 +25,7 @@ __all__ = [
     "wilson",
 ]
 
-Measure = Literal["density", "mass"]
+Measure = Literal["density", "mass", "mixed"]
 
 BLOCK_CELLS = 1 << 20  # resampled values at a time
 FEWEST_UNITS = 3
@@ -217,7 +217,7 @@ def comparable(measure_a: Measure, measure_b: Measure) -> None:
         UsageError: the measures differ, or one is unknown.
     """
     for measure in (measure_a, measure_b):
-        if measure not in ("density", "mass"):
+        if measure not in ("density", "mass", "mixed"):
             raise UsageError(f"a measure should be 'density' or 'mass' but got {measure!r}")
     if measure_a != measure_b:
         cause = f"one log p is of a {measure_a} and the other of a {measure_b}"
