@@ -218,7 +218,9 @@ def comparable(measure_a: Measure, measure_b: Measure) -> None:
     """
     for measure in (measure_a, measure_b):
         if measure not in ("density", "mass", "mixed"):
-            raise UsageError(f"a measure should be 'density' or 'mass' but got {measure!r}")
+            raise UsageError(
+                f"a measure should be 'density', 'mass' or 'mixed' but got {measure!r}"
+            )
     if measure_a != measure_b:
         cause = f"one log p is of a {measure_a} and the other of a {measure_b}"
         raise UsageError(cause, remedy="score both by the mass of each value's bin")
