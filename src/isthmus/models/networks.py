@@ -191,17 +191,21 @@ class _ShadowedProduct(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shadow: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(x, shadow)
+        ctx.save_for_backward(x, shadow, weight)
         ctx.biased = bias is not None
         return F.linear(x, shadow, None if bias is None else bias.to(shadow.dtype))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, shadow = ctx.saved_tensors
+        x, shadow, weight = ctx.saved_tensors
         (g,) = gradients
         for_x = g @ shadow if ctx.needs_input_grad[0] else None
         for_bias = g.sum(0, dtype=torch.float32) if ctx.biased else None
-        return for_x, (g.t() @ x).float(), for_bias, None
+        for_weight = g.t() @ x
+        if weight.grad is None:
+            return for_x, for_weight.float(), for_bias, None
+        weight.grad.add_(for_weight)  # widened on the way, without a float32 copy in between
+        return for_x, None, for_bias, None
 
 
 class _ToPlanes(nn.Module):
