@@ -171,41 +171,55 @@ class Convolutional(Architecture):
 
 
 class Linear(nn.Linear):
-    """A dense layer that can compute with a low-precision ``shadow`` of its weights."""
+    """A dense layer whose products a training loop can make cheaper.
+
+    Attributes:
+        shadow: the weights in low precision, with which to compute; None: the weights themselves.
+        fresh: whether the next gradient replaces what stands in ``weight.grad``, in one pass over
+            the memory, instead of being added to zeros.
+    """
 
     shadow: Tensor | None = None
+    fresh: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.shadow is None:
+        if self.shadow is None and not self.fresh:
             return F.linear(x, self.weight, self.bias)
-        product: Tensor = _ShadowedProduct.apply(  # type: ignore[no-untyped-call]
-            x.to(self.shadow.dtype), self.weight, self.bias, self.shadow
-        )
+        product: Tensor = _Product.apply(x, self.weight, self.bias, self)  # type: ignore[no-untyped-call]
         return product
 
 
-class _ShadowedProduct(torch.autograd.Function):
+class _Product(torch.autograd.Function):
     """x W^T + b in the shadow's precision; the gradients of W and b in their own."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, shadow: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(x, shadow, weight)
-        ctx.biased = bias is not None
-        return F.linear(x, shadow, None if bias is None else bias.to(shadow.dtype))
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Linear) -> Tensor:
+        used = weight if layer.shadow is None else layer.shadow
+        x = x.to(used.dtype)
+        ctx.save_for_backward(x, used)
+        ctx.layer, ctx.biased = layer, bias is not None
+        return F.linear(x, used, None if bias is None else bias.to(used.dtype))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, shadow, weight = ctx.saved_tensors
+        x, used = ctx.saved_tensors
         (g,) = gradients
-        for_x = g @ shadow if ctx.needs_input_grad[0] else None
+        for_x = g @ used if ctx.needs_input_grad[0] else None
         for_bias = g.sum(0, dtype=torch.float32) if ctx.biased else None
-        for_weight = g.t() @ x
-        if weight.grad is None:
-            return for_x, for_weight.float(), for_bias, None
-        weight.grad.add_(for_weight)  # widened on the way, without a float32 copy in between
-        return for_x, None, for_bias, None
+        return for_x, _weight_gradient(ctx.layer, g, x), for_bias, None
+
+
+def _weight_gradient(layer: Linear, g: Tensor, x: Tensor) -> Tensor | None:
+    """The gradient of the weights, or None where it was written into its place."""
+    place = layer.weight.grad
+    if not layer.fresh or place is None:
+        return (g.t() @ x).to(layer.weight.dtype)
+    layer.fresh = False
+    if g.dtype == place.dtype:
+        torch.mm(g.t(), x, out=place)
+    else:
+        place.copy_(g.t() @ x)
+    return None
 
 
 class _ToPlanes(nn.Module):

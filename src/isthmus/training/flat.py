@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from isthmus.models.networks import Linear
+
 __all__ = ["FlatParameters"]
 
 
@@ -27,6 +29,25 @@ class FlatParameters:
             self.parameters, self._views(self.values), self._views(self.gradient), strict=True
         ):
             parameter.data, parameter.grad = value, gradient
+        self.layers = [m for m in network.modules() if isinstance(m, Linear)]
+        written = {id(layer.weight) for layer in self.layers}
+        self.added = [
+            p.grad for p in self.parameters if id(p) not in written and p.grad is not None
+        ]
+
+    def expect(self) -> None:
+        """Before a step's gradients: dense layers will write theirs, the others are zeroed."""
+        for layer in self.layers:
+            layer.fresh = True
+        for gradient in self.added:
+            gradient.zero_()
+
+    def settle(self) -> None:
+        """After them: a layer that took no part has a gradient of zero."""
+        for layer in self.layers:
+            if layer.fresh and layer.weight.grad is not None:
+                layer.weight.grad.zero_()
+            layer.fresh = False
 
     def release(self) -> None:
         """Give each parameter memory of its own again, without a gradient."""

@@ -202,6 +202,7 @@ class Trainer:
         for start in starts:
             self._schedule(epoch, start / n)
             batch = self._batch(self.data.take(order[start : start + size]), self.generator)
+            self.flat.expect()
             with self.precision.forward():
                 parts = self.objective(self.network, batch, self.generator, epoch)
             names = list(parts)
@@ -211,8 +212,8 @@ class Trainer:
         return self._row(epoch, names, torch.stack(losses).double().cpu(), starts)
 
     def _step(self, loss: Tensor) -> None:
-        self.flat.gradient.zero_()
         loss.backward()
+        self.flat.settle()
         norm = torch.linalg.vector_norm(self.flat.gradient)
         finite = torch.isfinite(norm)
         # The fused kernel divides by the one, and leaves the weights alone where the other is 1.
