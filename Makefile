@@ -26,7 +26,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup  ## side by side with peers, in an environment of their own
-	$(PYTHON) benchmarks/run.py
+	$(PYTHON) benchmarks/run.py all --page docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) .venv-bench build dist
