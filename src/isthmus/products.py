@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +84,17 @@ def _check(out: Path, suffixes: tuple[str, ...]) -> None:
 
 def _csv(columns: dict[str, Array]) -> str:
     """Comma-separated; text that a spreadsheet would run as a formula gets a quote before it."""
-    lines = [",".join(columns)]
-    for row in zip(*columns.values(), strict=True):
-        lines.append(",".join(_cell(value) for value in row))
-    return "\n".join(lines) + "\n"
+    buffer = io.StringIO()
+    rows = csv.writer(buffer, lineterminator="\n")
+    rows.writerow(columns)
+    rows.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
+    return buffer.getvalue()
 
 
 def _cell(value: Any) -> str:
     if not isinstance(value, str):
         return repr(float(np.float64(value)))
-    inert = "'" + value if value[:1] in "=+-@\t\r" and not _is_number(value) else value
-    quoted = inert.replace('"', '""')
-    return f'"{quoted}"' if any(c in inert for c in ',"\n\r') else inert
+    return "'" + value if value[:1] in "=+-@\t\r" and value and not _is_number(value) else value
 
 
 def _is_number(text: str) -> bool:

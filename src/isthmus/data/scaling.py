@@ -28,11 +28,6 @@ class Scaling:
     scale: FloatArray
     method: str
 
-    @property
-    def log_jacobian(self) -> FloatArray:
-        """Log |d scaled / d x| of each feature, in nats."""
-        return -np.log(self.scale)
-
 
 def fit_scaling(
     x: Array,
