@@ -12,15 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["Architecture", "Convolutional", "Dense", "Linear"]
+__all__ = ["Architecture", "Convolutional", "Dense"]
 
 Activation = Literal["softplus", "silu", "relu", "tanh", "linear"]
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -73,7 +72,7 @@ class Dense(Architecture):
     def _stack(self, sizes: Sequence[int]) -> nn.Module:
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
-            layers += [_initialised(Linear(n_in, n_out, bias=self.bias), self.activation)]
+            layers += [_initialised(nn.Linear(n_in, n_out, bias=self.bias), self.activation)]
             layers += [_ACTIVATIONS[self.activation]()]
         return nn.Sequential(*layers[:-1])
 
@@ -159,67 +158,15 @@ class Convolutional(Architecture):
 
     def _dense(self, n_in: int, n_out: int) -> list[nn.Module]:
         if not self.hidden:
-            return [_initialised(Linear(n_in, n_out), self.activation)]
+            return [_initialised(nn.Linear(n_in, n_out), self.activation)]
         return [
-            _initialised(Linear(n_in, self.hidden), self.activation),
+            _initialised(nn.Linear(n_in, self.hidden), self.activation),
             self._activate(),
-            _initialised(Linear(self.hidden, n_out), self.activation),
+            _initialised(nn.Linear(self.hidden, n_out), self.activation),
         ]
 
     def _activate(self) -> nn.Module:
         return _ACTIVATIONS[self.activation]()
-
-
-class Linear(nn.Linear):
-    """A dense layer whose products a training loop can make cheaper.
-
-    Attributes:
-        shadow: the weights in low precision, with which to compute; None: the weights themselves.
-        fresh: whether the next gradient replaces what stands in ``weight.grad``, in one pass over
-            the memory, instead of being added to zeros.
-    """
-
-    shadow: Tensor | None = None
-    fresh: bool = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.shadow is None and not self.fresh:
-            return F.linear(x, self.weight, self.bias)
-        product: Tensor = _Product.apply(x, self.weight, self.bias, self)  # type: ignore[no-untyped-call]
-        return product
-
-
-class _Product(torch.autograd.Function):
-    """x W^T + b in the shadow's precision; the gradients of W and b in their own."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Linear) -> Tensor:
-        used = weight if layer.shadow is None else layer.shadow
-        x = x.to(used.dtype)
-        ctx.save_for_backward(x, used)
-        ctx.layer, ctx.biased = layer, bias is not None
-        return F.linear(x, used, None if bias is None else bias.to(used.dtype))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, used = ctx.saved_tensors
-        (g,) = gradients
-        for_x = g @ used if ctx.needs_input_grad[0] else None
-        for_bias = g.sum(0, dtype=torch.float32) if ctx.biased else None
-        return for_x, _weight_gradient(ctx.layer, g, x), for_bias, None
-
-
-def _weight_gradient(layer: Linear, g: Tensor, x: Tensor) -> Tensor | None:
-    """The gradient of the weights, or None where it was written into its place."""
-    place = layer.weight.grad
-    if not layer.fresh or place is None:
-        return (g.t() @ x).to(layer.weight.dtype)
-    layer.fresh = False
-    if g.dtype == place.dtype:
-        torch.mm(g.t(), x, out=place)
-    else:
-        place.copy_(g.t() @ x)
-    return None
 
 
 class _ToPlanes(nn.Module):

@@ -2,58 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
-
-from isthmus.models.networks import Linear
 
 __all__ = ["FlatParameters"]
 
 
 class FlatParameters:
-    """Moves a network's parameters, and their gradients, into two long tensors.
+    """Moves a network's parameters into one long tensor, and gathers their gradients in another.
 
-    The network goes on seeing its own parameters, as views. Gradients are kept and zeroed, not
-    freed: memory that goes back to the system after every step comes back as page faults.
+    The network goes on seeing its own parameters, as views. In a lower precision its matrices are
+    views of a copy, renewed after each step; its vectors, and the values that the optimizer
+    changes, stay as they are.
 
     Args:
         network: whose parameters.
+        dtype: of the matrices with which the network computes.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.values = nn.Parameter(torch.cat([p.detach().flatten() for p in self.parameters]))
+    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+        trained = [p for p in network.parameters() if p.requires_grad]
+        matrices = [p for p in trained if p.ndim > 1]
+        vectors = [p for p in trained if p.ndim <= 1]
+        self.parameters = matrices + vectors
+        self.values = torch.cat([p.detach().flatten() for p in self.parameters])
         self.gradient = torch.zeros_like(self.values)
-        self.values.grad = self.gradient
-        for parameter, value, gradient in zip(
-            self.parameters, self._views(self.values), self._views(self.gradient), strict=True
-        ):
-            parameter.data, parameter.grad = value, gradient
-        self.layers = [m for m in network.modules() if isinstance(m, Linear)]
-        written = {id(layer.weight) for layer in self.layers}
-        self.added = [
-            p.grad for p in self.parameters if id(p) not in written and p.grad is not None
-        ]
+        size = sum(p.numel() for p in matrices)
+        self._matrices = self.values[:size]
+        self._shadow = self._matrices.to(dtype)
+        self._gradients = _views(self.gradient, self.parameters)
+        self._exact = _views(self.values, self.parameters)
+        self._used = _views(self._shadow, matrices) + _views(self.values[size:], vectors)
+        self._show(self._used)
 
-    def expect(self) -> None:
-        """Before a step's gradients: dense layers will write theirs, the others are zeroed."""
-        for layer in self.layers:
-            layer.fresh = True
-        for gradient in self.added:
-            gradient.zero_()
+    def gather(self) -> None:
+        """After a step's gradients: a parameter that took no part has one of zero."""
+        places = zip(self._gradients, self.parameters, strict=True)
+        new = [torch.zeros_like(g) if p.grad is None else p.grad for g, p in places]
+        torch._foreach_copy_(self._gradients, new)
+        for parameter in self.parameters:
+            parameter.grad = None
 
-    def settle(self) -> None:
-        """After them: a layer that took no part has a gradient of zero."""
-        for layer in self.layers:
-            if layer.fresh and layer.weight.grad is not None:
-                layer.weight.grad.zero_()
-            layer.fresh = False
+    def refresh(self) -> None:
+        """After the values have changed."""
+        self._shadow.copy_(self._matrices)
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """The network computes with the values themselves."""
+        self._show(self._exact)
+        try:
+            yield
+        finally:
+            self._show(self._used)
 
     def release(self) -> None:
-        """Give each parameter memory of its own again, without a gradient."""
-        for parameter in self.parameters:
-            parameter.data, parameter.grad = parameter.detach().clone(), None
+        """Give each parameter memory of its own again."""
+        self._show([view.clone() for view in self._exact])
 
-    def _views(self, flat: Tensor) -> list[Tensor]:
-        pieces = flat.detach().split([p.numel() for p in self.parameters])
-        return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
+    def _show(self, tensors: Sequence[Tensor]) -> None:
+        for parameter, tensor in zip(self.parameters, tensors, strict=True):
+            parameter.data, parameter.grad = tensor, None
+
+
+def _views(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    pieces = flat.split([p.numel() for p in parameters])
+    return [piece.view(p.shape) for piece, p in zip(pieces, parameters, strict=True)]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.optim.adam import adam
 
 from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
@@ -88,14 +89,18 @@ class Trainer:
         self.network, self.objective = network, objective
         self.data, self.validation, self.corruption = data, validation, corruption
         self.settings, self.hooks = settings, hooks
-        self.flat = FlatParameters(network)
-        self.best = self.flat.values.detach().clone()
-        self.generator = Generator(data.x.device).manual_seed(settings.seed)
-        self.optimizer = torch.optim.Adam(
-            [self.flat.values], lr=settings.learning_rate, eps=settings.adam_epsilon, fused=True
-        )
-        self.running_norm = torch.zeros((), device=data.x.device)
-        self.precision = MatmulPrecision(settings.precision, network, data.x.device)
+        device = data.x.device
+        self.precision = MatmulPrecision(settings.precision, network, device)
+        self.flat = FlatParameters(network, self.precision.dtype)
+        self.best = self.flat.values.clone()
+        self.generator = Generator(device).manual_seed(settings.seed)
+        self.adam = {
+            "exp_avg": torch.zeros_like(self.best),
+            "exp_avg_sq": torch.zeros_like(self.best),
+            "step": torch.zeros((), device=device),
+        }
+        self.learning_rate = settings.learning_rate
+        self.running_norm = torch.zeros((), device=device)
         self.history = History()
         self.reduced_at = 0
         self._told = 0.0
@@ -117,8 +122,7 @@ class Trainer:
                 self._keep(last=False)
         if len(self.history.rows) > resumed_at:
             self._keep(last=True)
-        with torch.no_grad():
-            self.flat.values.copy_(self.best)
+        self.flat.values.copy_(self.best)
         self.flat.release()
         self.network.eval()
         return self.history
@@ -126,18 +130,17 @@ class Trainer:
     def state(self) -> State:
         """The whole state after an epoch, on the host."""
         tensors = {
-            "weights": self.flat.values.detach(),
+            "weights": self.flat.values,
             "best": self.best,
             "generator": self.generator.get_state(),
             "running_norm": self.running_norm,
         }
-        adam = self.optimizer.state[self.flat.values]
-        tensors |= {f"adam.{name}": value for name, value in adam.items()}
+        tensors |= {f"adam.{name}": value for name, value in self.adam.items()}
         facts = {
             "rows": self.history.rows,
             "best_epoch": self.history.best_epoch,
             "reduced_at": self.reduced_at,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.learning_rate,
         }
         host = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
         return State(self.history.rows[-1]["step"], host, facts)
@@ -154,17 +157,13 @@ class Trainer:
                 f"the checkpoint at step {state.step} is of another network",
                 remedy="start a new run",
             )
-        with torch.no_grad():
-            self.flat.values.copy_(tensors["weights"])
-            self.best.copy_(tensors["best"])
-        self.optimizer.state[self.flat.values] = {
-            name.removeprefix("adam."): tensor.to(device)
-            for name, tensor in tensors.items()
-            if name.startswith("adam.")
-        }
+        self.flat.values.copy_(tensors["weights"])
+        self.flat.refresh()
+        self.best.copy_(tensors["best"])
+        self.adam = {name: tensors[f"adam.{name}"].to(device) for name in self.adam}
         self.generator.set_state(tensors["generator"])
         self.running_norm = tensors["running_norm"].to(device)
-        self.optimizer.param_groups[0]["lr"] = facts["learning_rate"]
+        self.learning_rate = facts["learning_rate"]
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
 
@@ -202,7 +201,6 @@ class Trainer:
         for start in starts:
             self._schedule(epoch, start / n)
             batch = self._batch(self.data.take(order[start : start + size]), self.generator)
-            self.flat.expect()
             with self.precision.forward():
                 parts = self.objective(self.network, batch, self.generator, epoch)
             names = list(parts)
@@ -213,15 +211,29 @@ class Trainer:
 
     def _step(self, loss: Tensor) -> None:
         loss.backward()
-        self.flat.settle()
+        self.flat.gather()
         norm = torch.linalg.vector_norm(self.flat.gradient)
         finite = torch.isfinite(norm)
         # The fused kernel divides by the one, and leaves the weights alone where the other is 1.
-        vars(self.optimizer).update(
-            grad_scale=self._excess(norm, finite), found_inf=(~finite).float()
+        adam(
+            [self.flat.values],
+            [self.flat.gradient],
+            [self.adam["exp_avg"]],
+            [self.adam["exp_avg_sq"]],
+            [],
+            [self.adam["step"]],
+            fused=True,
+            grad_scale=self._excess(norm, finite),
+            found_inf=(~finite).float(),
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=self.settings.adam_epsilon,
+            maximize=False,
         )
-        self.optimizer.step()
-        self.precision.refresh()
+        self.flat.refresh()
 
     def _excess(self, norm: Tensor, finite: Tensor) -> Tensor | None:
         """By how much the gradient is too long; at least 1."""
@@ -247,7 +259,7 @@ class Trainer:
         if self.settings.schedule == "cosine":
             share = (epoch + fraction) / self.settings.epochs
             rate = self.settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
-            self.optimizer.param_groups[0]["lr"] = rate
+            self.learning_rate = rate
 
     def _row(self, epoch: int, names: list[str], losses: Tensor, starts: range) -> EpochRow:
         bad = (~torch.isfinite(losses).all(1)).nonzero()
@@ -264,7 +276,7 @@ class Trainer:
         return EpochRow(
             epoch=epoch + 1,
             step=first_step + len(starts),
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.learning_rate,
             train=train,
             validation=self._validate(),
         )
@@ -280,13 +292,14 @@ class Trainer:
     def _validate(self) -> dict[str, float] | None:
         if self.validation is None:
             return None
-        return evaluate(
-            self.network,
-            self.objective,
-            self.validation,
-            seed=self.settings.seed,
-            batch=self._batch,
-        )
+        with self.flat.exact():
+            return evaluate(
+                self.network,
+                self.objective,
+                self.validation,
+                seed=self.settings.seed,
+                batch=self._batch,
+            )
 
     def _record(self, row: EpochRow) -> None:
         history = self.history
@@ -294,7 +307,7 @@ class Trainer:
         history.rows.append(row)
         if better or row["epoch"] <= self.objective.settled:
             history.best_epoch = row["epoch"]
-            self.best.copy_(self.flat.values.detach())
+            self.best.copy_(self.flat.values)
         self._reduce_on_plateau(row["epoch"])
 
     def _keep(self, *, last: bool) -> None:
@@ -311,7 +324,7 @@ class Trainer:
             return
         since = epoch - max(self.history.best_epoch, self.reduced_at, self.objective.settled)
         if since >= max(1, self.settings.patience // 2):
-            self.optimizer.param_groups[0]["lr"] /= 3
+            self.learning_rate /= 3
             self.reduced_at = epoch
 
     def _tell(self, epoch: int, seen: int) -> None:

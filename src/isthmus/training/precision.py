@@ -1,8 +1,7 @@
 """Matrix products in the faster precision of the machine; weights stay float32.
 
-On a GPU bfloat16 is PyTorch's autocast. On a processor autocast would convert every weight anew in
-each step, so each dense layer keeps a bfloat16 shadow of its weights, renewed once a step, and
-gradients of weights come back in float32.
+bfloat16 is PyTorch's autocast, on matrices that are lowered once a step rather than in each use
+(:class:`~isthmus.training.flat.FlatParameters`).
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from typing import Any
 
 import torch
 from torch import nn
-
-from isthmus.models.networks import Linear
 
 __all__ = ["MatmulPrecision", "resolve_precision"]
 
@@ -37,7 +34,7 @@ def resolve_precision(precision: str, network: nn.Module, device: torch.device) 
 
 
 class MatmulPrecision:
-    """Brings a network's matrix products to a precision while it trains.
+    """How a network's matrix products are computed while it trains.
 
     Args:
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
@@ -48,33 +45,21 @@ class MatmulPrecision:
     def __init__(self, precision: str, network: nn.Module, device: torch.device) -> None:
         self.name = resolve_precision(precision, network, device)
         self.device = device
-        shadowed = self.name == "bfloat16" and device.type == "cpu"
-        self.layers = [m for m in network.modules() if shadowed and isinstance(m, Linear)]
 
-    @contextmanager
-    def applied(self) -> Iterator[None]:
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the matrices."""
+        return torch.bfloat16 if self.name == "bfloat16" else torch.float32
+
+    def applied(self) -> AbstractContextManager[object]:
         """The time of training."""
-        for layer in self.layers:
-            layer.shadow = layer.weight.detach().bfloat16()
-        try:
-            with _onednn_products() if self.device.type == "cpu" else nullcontext():
-                yield
-        finally:
-            for layer in self.layers:
-                layer.shadow = None
+        return _onednn_products() if self.device.type == "cpu" else nullcontext()
 
     def forward(self) -> AbstractContextManager[object]:
         """The time of one forward pass."""
-        if self.device.type != "cpu" and self.name == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
-
-    def refresh(self) -> None:
-        """Renew the shadows after the weights have changed."""
-        with torch.no_grad():
-            for layer in self.layers:
-                if layer.shadow is not None:
-                    layer.shadow.copy_(layer.weight)
+        if self.name == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
 
 @contextmanager
