@@ -22,6 +22,7 @@ from isthmus.storage import atomic_folder, read_json, verify_folder, write_json
 
 __all__ = ["Checkpoints", "State"]
 
+_REGULAR, _PASSING = "step-", "passing-"
 _KEPT = 2
 
 
@@ -51,17 +52,30 @@ class Checkpoints:
     folder: Path
     every: int = 1
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, *, passing: bool = False) -> None:
         """Write a state, then forget all but the last two.
+
+        Args:
+            state: what to write.
+            passing: it stands between two regular ones, as the process is about to end; the next
+                regular one replaces it, so that a resumed run leaves the same files.
 
         Raises:
             StorageError: the disk refused; the earlier checkpoints are intact.
         """
-        with atomic_folder(self.folder / f"step-{state.step:06d}") as folder:
+        name = _PASSING if passing else _REGULAR
+        with atomic_folder(self.folder / f"{name}{state.step:06d}") as folder:
             save_file(dict(state.tensors), folder / "state.safetensors")
             write_json(folder / "state.json", state.facts)
-        for old in self._steps()[:-_KEPT]:
-            shutil.rmtree(old)
+        if not passing:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Forget all but the last two regular checkpoints."""
+        regular = [step for step in self._steps() if step.name.startswith(_REGULAR)]
+        for step in self._steps():
+            if step not in regular[-_KEPT:]:
+                shutil.rmtree(step)
 
     def newest(self) -> State | None:
         """The newest whole checkpoint; None if there is none at all.
@@ -82,9 +96,9 @@ class Checkpoints:
         return None
 
     def _steps(self) -> list[Path]:
-        found = (p for p in self.folder.glob("step-*") if p.name.removeprefix("step-").isdigit())
+        found = (p for name in (_REGULAR, _PASSING) for p in self.folder.glob(f"{name}*[0-9]"))
         return sorted(found, key=_number)
 
 
 def _number(step: Path) -> int:
-    return int(step.name.removeprefix("step-"))
+    return int(step.name.rpartition("-")[2])

@@ -29,9 +29,11 @@ from isthmus.training.history import EpochRow, History, Progress, held_out_loss
 from isthmus.training.precision import MatmulPrecision
 from isthmus.training.settings import Settings
 
-__all__ = ["Hooks", "Samples", "Trainer", "evaluate"]
+__all__ = ["INTERRUPTED", "Hooks", "Samples", "Trainer", "evaluate"]
 
+INTERRUPTED = "interrupted"
 _EVALUATION_BATCH = 1024
+_WORTH_REMEMBERING = 1.0  # seconds of work
 _WORTH_SHARING = 1e8  # operations a step: about a millisecond of one core
 
 
@@ -104,6 +106,8 @@ class Trainer:
         self.history = History()
         self.reduced_at = 0
         self._told = 0.0
+        self._rescued: State | None = None
+        self._remembered = time.monotonic()
 
     def run(self) -> History:
         """Train until the epochs, the patience or the user end it; restore the best weights.
@@ -115,13 +119,15 @@ class Trainer:
         state = None if self.hooks.checkpoints is None else self.hooks.checkpoints.newest()
         if state is not None:
             self.restore(state)
-        resumed_at = len(self.history.rows)
-        with _flushed_denormals(), self._threads(), self.precision.applied():
-            while not self._finished():
-                self._record(self._epoch(len(self.history.rows)))
-                self._keep(last=False)
-        if len(self.history.rows) > resumed_at:
-            self._keep(last=True)
+        try:
+            with _flushed_denormals(), self._threads(), self.precision.applied():
+                while not self._finished():
+                    self._record(self._epoch(len(self.history.rows)))
+                    self._keep()
+        except BaseException:
+            self._rescue()
+            raise
+        self._keep_last()
         self.flat.values.copy_(self.best)
         self.flat.release()
         self.network.eval()
@@ -188,7 +194,7 @@ class Trainer:
         elif patience is not None and waited >= patience:
             self.history.stopped = f"no better held-out loss for {patience} epochs"
         elif self.hooks.interrupted():
-            self.history.stopped = "interrupted"
+            self.history.stopped = INTERRUPTED
         return bool(self.history.stopped)
 
     def _epoch(self, epoch: int) -> EpochRow:
@@ -310,14 +316,38 @@ class Trainer:
             self.best.copy_(self.flat.values)
         self._reduce_on_plateau(row["epoch"])
 
-    def _keep(self, *, last: bool) -> None:
-        """Save every so many epochs, and where training ends between two of those."""
+    def _keep(self) -> None:
+        """Save every so many epochs; between them, remember the state now and then."""
+        checkpoints, now = self.hooks.checkpoints, time.monotonic()
+        if checkpoints is None:
+            return
+        if self._due(checkpoints):
+            checkpoints.save(self.state())
+            self._rescued = None
+        elif now - self._remembered < _WORTH_REMEMBERING:
+            return
+        else:
+            self._rescued = self.state()
+        self._remembered = now
+
+    def _keep_last(self) -> None:
         checkpoints = self.hooks.checkpoints
         if checkpoints is None:
             return
-        due = len(self.history.rows) % checkpoints.every == 0
-        if due != last:
+        if self.history.stopped == INTERRUPTED:
+            checkpoints.save(self.state(), passing=True)
+            return
+        if not self._due(checkpoints):
             checkpoints.save(self.state())
+        checkpoints.tidy()
+
+    def _rescue(self) -> None:
+        """Save what was remembered since the last checkpoint, as the process is about to end."""
+        if self.hooks.checkpoints is not None and self._rescued is not None:
+            self.hooks.checkpoints.save(self._rescued, passing=True)
+
+    def _due(self, checkpoints: Checkpoints) -> bool:
+        return len(self.history.rows) % checkpoints.every == 0
 
     def _reduce_on_plateau(self, epoch: int) -> None:
         if self.settings.schedule != "plateau" or self.settings.patience is None:
