@@ -146,7 +146,30 @@ def test_checkpoints_are_kept_as_often_as_asked_and_at_the_end(tmp_path):
     asked = itertools.count(1)
     hooks = Hooks(Checkpoints(tmp_path / "other", every=4), interrupted=lambda: next(asked) > 3)
     assert trainer(hooks=hooks).run().stopped == "interrupted"
-    assert [f.name for f in (tmp_path / "other").iterdir()] == ["step-000018"]
+    assert [f.name for f in (tmp_path / "other").iterdir()] == ["passing-000018"]
+    trainer(hooks=Hooks(Checkpoints(tmp_path / "other", every=4))).run()
+    for step in ("step-000024", "step-000036"):
+        whole, resumed = (tmp_path / name / step for name in ("", "other"))
+        assert {p.name: p.read_bytes() for p in whole.iterdir()} == {
+            p.name: p.read_bytes() for p in resumed.iterdir()
+        }
+    assert len(list((tmp_path / "other").iterdir())) == 2
+
+
+def test_what_was_trained_since_the_last_checkpoint_is_saved_when_the_process_ends(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("isthmus.training.loop._WORTH_REMEMBERING", 0.0)
+    asked = itertools.count(1)
+
+    def ended() -> bool:
+        if next(asked) > 3:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(hooks=Hooks(Checkpoints(tmp_path, every=4), interrupted=ended)).run()
+    assert [f.name for f in tmp_path.iterdir()] == ["passing-000018"]
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json", "manifest.json"])
