@@ -58,9 +58,17 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _restore(self, facts: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
         """The inverse of :meth:`_state`."""
 
-    def _read(self, X: Any) -> Inputs:
+    def fit_transform(
+        self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None, **more: Any
+    ) -> Any:
+        """``fit``, then ``transform`` of the same samples, mask and variance: ``(n, k)``."""
+        arrays = (("mask", mask), ("variance", variance))
+        given = {name: values for name, values in arrays if values is not None}
+        return self.fit(X, y, **given, **more).transform(X, **given)
+
+    def _read(self, X: Any, mask: Any = None, variance: Any = None) -> Inputs:
         check_is_fitted(self)
-        return read_inputs(self, X, reset=False)
+        return read_inputs(self, X, reset=False, mask=mask, variance=variance)
 
     def _shaped(self, flat: FloatArray) -> FloatArray:
         return flat.reshape(len(flat), *self.sample_shape_)

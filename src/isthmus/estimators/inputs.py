@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.data.dataset import Dataset
-from isthmus.errors import DataError
+from isthmus.errors import DataError, UsageError
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -49,6 +49,11 @@ class Inputs:
         return None if variance is None else variance.reshape(len(variance), -1)
 
     @property
+    def aux(self) -> Mapping[str, Array]:
+        """Named fields of the samples, each with first axis ``n``."""
+        return self.dataset.aux
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The type of what comes back: float64 for float64, else float32."""
         return np.dtype(np.float64 if self.x.dtype == np.float64 else np.float32)
@@ -79,36 +84,57 @@ class Inputs:
         return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
-def read_inputs(estimator: Any, X: Any, *, reset: bool, sparse: bool = True) -> Inputs:
+def read_inputs(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    sparse: bool = True,
+    mask: Any = None,
+    variance: Any = None,
+) -> Inputs:
     """Check ``X`` and, when fitting, remember its features in ``estimator``.
 
     Args:
         estimator: gets ``n_features_in_``, ``feature_names_in_`` and ``sample_shape_``.
         X: a ``Dataset``, an array ``(n, d)`` or ``(n, H, W, C)``, a frame, a sparse matrix or a
-            torch tensor.
+            torch tensor. Where a mask hides a value, it may be NaN.
         reset: whether this is ``fit``.
         sparse: whether sparse matrices are taken.
+        mask: as ``X``, True where observed; beside a bare array, for a ``Dataset`` has its own.
+        variance: as ``X``, the known noise variance, data units squared; likewise.
 
     Raises:
-        DataError: the samples' shape differs from that in training, or there is only one sample.
+        DataError: the samples' shape differs from that in training, there is only one sample, or
+            the mask or the variance does not fit.
+        UsageError: a mask or a variance beside a ``Dataset``.
         ValueError: scikit-learn's own checks of numbers, names and finiteness.
     """
     dataset = X if isinstance(X, Dataset) else None
+    extra = {k: _array(v) for k, v in (("mask", mask), ("variance", variance)) if v is not None}
+    if dataset is not None and extra:
+        raise UsageError(f"a Dataset beside {' and '.join(extra)}=", remedy="put them into it")
     names = None if dataset is None else dataset.feature_names
-    raw = X if dataset is None else dataset.x
-    if isinstance(raw, torch.Tensor):
-        raw = raw.detach().cpu().numpy()
+    raw = _array(X if dataset is None else dataset.x)
     if not reset:
         _match_names(estimator, names)
     with warnings.catch_warnings():
         if names is not None:  # matched above: scikit-learn cannot see them
             warnings.filterwarnings("ignore", "X does not have valid feature names")
-        checked = _checked(estimator, raw, reset, "csr" if sparse else False)
+        finite = "mask" not in extra  # else the Dataset looks, where the mask lets it
+        checked = _checked(estimator, raw, reset, "csr" if sparse else False, finite)
     if reset and names is not None:
         estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    if dataset is None:
+        dataset = Dataset(checked, **extra)
+        checked = checked if finite else dataset.x
     shape = tuple(checked.shape[1:])
     flat = checked if issparse(checked) else checked.reshape(len(checked), -1)
-    return Inputs(flat, shape, dataset if dataset is not None else Dataset(checked))
+    return Inputs(flat, shape, dataset)
+
+
+def _array(values: Any) -> Any:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def _match_names(estimator: Any, names: tuple[str, ...] | None) -> None:
@@ -121,11 +147,13 @@ def _match_names(estimator: Any, names: tuple[str, ...] | None) -> None:
     raise DataError(cause, remedy=f"give them as in training: {', '.join(known[:5])}, ...")
 
 
-def _checked(estimator: Any, raw: Any, reset: bool, sparse: Any) -> Any:
+def _checked(estimator: Any, raw: Any, reset: bool, sparse: Any, finite: bool) -> Any:
     if getattr(raw, "ndim", 2) > 2:
-        return _read_grid(estimator, np.asarray(raw), reset)
+        return _read_grid(estimator, np.asarray(raw), reset, finite)
     kinds = "numeric" if getattr(raw, "dtype", None) is None else _numeric(raw)
-    checked = validate_data(estimator, raw, reset=reset, accept_sparse=sparse, dtype=kinds)
+    checked = validate_data(
+        estimator, raw, reset=reset, accept_sparse=sparse, dtype=kinds, ensure_all_finite=finite
+    )
     _match_shape(estimator, checked.shape[1:], reset)
     return checked
 
@@ -134,12 +162,12 @@ def _numeric(raw: Any) -> Any:
     return None if raw.dtype.kind in "uif" else "numeric"
 
 
-def _read_grid(estimator: Any, raw: Array, reset: bool) -> Array:
+def _read_grid(estimator: Any, raw: Array, reset: bool, finite: bool) -> Array:
     if reset:
         estimator.n_features_in_ = math.prod(raw.shape[1:])
     _match_shape(estimator, raw.shape[1:], reset)
     flat = raw.reshape(len(raw), math.prod(raw.shape[1:]))
-    validate_data(estimator, flat, reset=reset, dtype=_numeric(raw))
+    validate_data(estimator, flat, reset=reset, dtype=_numeric(raw), ensure_all_finite=finite)
     return raw
 
 
