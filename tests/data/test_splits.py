@@ -61,6 +61,36 @@ def test_components_join_groups_and_duplicates():
     assert components(Dataset(x)).tolist() == [0, 1, 2, 1, 3, 4]
 
 
+def test_components_chain_further_relations():
+    data = Dataset(np.array([[1], [2], [3], [2], [4], [5]]), groups=["a", "a", "", "", "", ""])
+    near = np.array([7, 8, 3, 9, 3, 1])  # the third and the fifth
+    far = np.array([0, 1, 2, 3, 4, 2])  # the third and the sixth
+    assert components(data).tolist() == [0, 0, 1, 0, 2, 3]
+    assert components(data, near).tolist() == [0, 0, 1, 0, 1, 2]
+    assert components(data, near, far).tolist() == [0, 0, 1, 0, 1, 1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets(), st.integers(0, 5), st.data())
+def test_components_given_by_the_caller_are_kept_whole(data, seed, drawn):
+    n = len(data)
+    near = np.array(drawn.draw(st.lists(st.integers(0, n), min_size=n, max_size=n)))
+    whole = components(data, near)
+    parts = split(data, seed=seed, component=whole)
+    assert leak(parts, whole) == leak(parts, near) == leak(parts, components(data)) == 0
+    np.testing.assert_array_equal(parts, split(data, seed=seed, component=5 * whole + 3))
+    default = split(data, seed=seed, component=components(data))
+    np.testing.assert_array_equal(default, split(data, seed=seed))
+
+
+def test_components_must_number_every_sample():
+    data = Dataset(np.eye(3))
+    with pytest.raises(UsageError, match=r"component: components of shape \(2,\) for 3 samples"):
+        split(data, seed=0, component=np.array([0, 1]))
+    with pytest.raises(UsageError, match="number every sample"):
+        components(data, np.zeros((3, 1), int))
+
+
 def test_leak_counts_components():
     parts = np.array(["train", "test", "test", "test"])
     assert leak(parts, np.array([0, 0, 1, 1])) == 1
