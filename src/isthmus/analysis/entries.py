@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from isthmus.analysis.comparison import BLOCK_CELLS, FEWEST_UNITS, Interval, _expanded
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
@@ -121,34 +122,44 @@ class _Squares:
 
 @dataclass(frozen=True, eq=False)
 class _Ranking:
-    """Hidden zeros and ones, the highest prediction first.
+    """Hidden zeros and ones of each row, by the t different predictions for ones.
 
     Attributes:
-        truth: 0 or 1, ``(h,)``.
-        unit: the row of each, ``(h,)``.
-        last: where each run of equal predictions ends, ``(t,)``.
+        ones: of that prediction, the highest first, ``(t, rows)``.
+        tied: zeros of that prediction, ``(t, rows)``.
+        above: zeros of a higher one, but lower than the next, ``(t + 1, rows)``.
     """
 
-    truth: FloatArray
-    unit: IntArray
-    last: IntArray
+    ones: csr_array
+    tied: csr_array
+    above: csr_array
 
     @classmethod
     def of(cls, truth: FloatArray, guess: FloatArray, unit: IntArray) -> _Ranking:
-        order = np.argsort(-guess, kind="stable")
-        last = np.flatnonzero(np.diff(guess[order], append=-np.inf))
-        return cls(truth[order], unit[order], last)
+        is_one = truth == 1
+        steps = np.unique(-guess[is_one])
+        place = np.searchsorted(steps, -guess)
+        tied = ~is_one & np.isin(guess, -steps)
+        rows = int(unit.max()) + 1
+
+        def counted(chosen: BoolArray, t: int) -> csr_array:
+            cells = (place[chosen], unit[chosen])
+            return csr_array((np.ones(len(cells[0])), cells), shape=(t, rows))
+
+        t = len(steps)
+        return cls(counted(is_one, t), counted(tied, t), counted(~is_one & ~tied, t + 1))
 
     def __call__(self, times: FloatArray) -> _Measures:
-        each = times[:, self.unit]
-        above = np.cumsum(each, axis=1)[:, self.last]
-        hits = np.cumsum(each * self.truth, axis=1)[:, self.last]
-        misses = above - hits
-        ones, zeros = hits[:, -1], misses[:, -1]
-        new_ones, new_zeros = (np.diff(a, axis=1, prepend=0.0) for a in (hits, misses))
-        beaten = (new_ones * (zeros[:, None] - misses + new_zeros / 2)).sum(axis=1)
-        precise = (new_ones * _ratio(hits, above)).sum(axis=1, where=new_ones > 0)
-        return {"auc": _ratio(beaten, ones * zeros), "average_precision": _ratio(precise, ones)}
+        drawn = np.ascontiguousarray(times.T)
+        ones, tied, above = self.ones @ drawn, self.tied @ drawn, self.above @ drawn
+        hits, misses = np.cumsum(ones, axis=0), np.cumsum(tied + above[:-1], axis=0)
+        n_ones, n_zeros = ones.sum(axis=0), tied.sum(axis=0) + above.sum(axis=0)
+        beaten = (ones * (n_zeros - misses + tied / 2)).sum(axis=0)
+        precise = (ones * _ratio(hits, hits + misses)).sum(axis=0, where=ones > 0)
+        return {
+            "auc": _ratio(beaten, n_ones * n_zeros),
+            "average_precision": _ratio(precise, n_ones),
+        }
 
 
 def _flat(

@@ -150,12 +150,9 @@ def _matched(table: Sequence[StrArray], ids: StrArray, path: Path, first_row: in
     order = np.argsort(ids, kind="stable")
     place = order[np.minimum(np.searchsorted(ids, named, sorter=order), len(ids) - 1)]
     _refuse_any(ids[place] != named, named, path, first_row, "rows that name no sample")
-    _, first = np.unique(named, return_index=True)
-    again = np.ones(len(named), np.bool_)
-    again[first] = False
-    _refuse_any(again, named, path, first_row, "rows that name a sample again")
-    found = np.full(len(ids), -1)
-    found[place] = np.arange(len(named))
+    found, row = np.full(len(ids), -1), np.arange(len(named))
+    found[place[::-1]] = row[::-1]  # the first of several rows
+    _refuse_any(found[place] != row, named, path, first_row, "rows that name a sample again")
     if (found < 0).any():
         count, lacking = int((found < 0).sum()), str(ids[np.argmin(found)])
         cause = f"samples without a row: {count} of {len(ids)}, {lacking!r} the first"
