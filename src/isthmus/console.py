@@ -10,6 +10,8 @@ from typing import Any, Self
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from isthmus.signals import Signals
+
 __all__ = ["Console", "fact_lines"]
 
 _MOST_LABELS = 12
@@ -18,10 +20,14 @@ _SAID = {
     "read": "reading the data",
     "describe": "looking at the data",
     "split": "splitting, without leaks",
+    "estimate": "trying how fast it goes",
     "fit": "training",
     "encode": "encoding",
     "map": "drawing the map",
     "score": "scoring",
+    "entries": "predicting hidden entries",
+    "cross-fit": "fitting anew, fold by fold",
+    "examine": "looking for what may be wrong",
     "draw": "decoding examples",
     "report": "writing the report",
 }
@@ -56,9 +62,14 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 class Console:
-    """A watch on a run, for people."""
+    """A watch on a run, for people.
 
-    def __init__(self) -> None:
+    Args:
+        signals: what the user asks for with Ctrl-C.
+    """
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
         self._terminal = Terminal(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -85,6 +96,7 @@ class Console:
 
     def stage(self, name: str) -> None:
         """A stage begins."""
+        self._signals.training = name == "fit"
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(_SAID.get(name, name), total=None, text="")
@@ -93,3 +105,11 @@ class Console:
         """Within a stage, ``done`` of ``total``."""
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total, text=text)
+
+    def say(self, text: str) -> None:
+        """Something the user may want to know now."""
+        self._terminal.print(text, style="dim", highlight=False)
+
+    def interrupted(self) -> bool:
+        """Whether training should end, and the rest be done with what there is."""
+        return self._signals.asked

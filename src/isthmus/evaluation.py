@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from isthmus.analysis.codes import knn_accuracy
-from isthmus.analysis.comparison import mean_interval, paired_difference, verdict
+from isthmus.analysis.judgement import Judged, compared
 from isthmus.analysis.scores import nearest, reconstruction_error
 from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
@@ -19,8 +19,6 @@ from isthmus.estimators import Autoencoder, TruncatedSVD
 
 __all__ = ["Evaluation", "SampleScores", "dense"]
 
-_DRAWS = 64  # importance samples a sample
-_TRAINING_SCORED = 2_000  # training samples of which log p is computed: the others are alike
 _MADE = 16  # samples drawn for the report
 _TRAVERSED = 12  # latents walked along for the report
 _STEPS = 9
@@ -55,6 +53,8 @@ class Evaluation:
         codes: of each, ``(n, k)``.
         seed: of everything random.
         name: of the model, in words.
+        draws: importance samples a sample.
+        training_scored: training samples of which log p is computed: the others are alike.
     """
 
     model: Any
@@ -64,6 +64,8 @@ class Evaluation:
     codes: FloatArray
     seed: int
     name: str
+    draws: int = 64
+    training_scored: int = 2_000
 
     def rows(self, *parts: str) -> Array:
         """Rows of some parts, in order."""
@@ -87,32 +89,36 @@ class Evaluation:
     def scores(self) -> SampleScores:
         """Score all held-out samples, and as many training samples as a histogram needs."""
         chosen = np.random.default_rng(self.seed).permutation(self.rows("train"))
-        rows = np.sort(np.concatenate([chosen[:_TRAINING_SCORED], self.rows(*PARTS[1:])]))
+        rows = np.sort(np.concatenate([chosen[: self.training_scored], self.rows(*PARTS[1:])]))
         log_p, log_p_error, error = np.full((3, len(self.data)), np.nan)
-        log_p[rows], log_p_error[rows] = self._log_prob(self.model, rows)
-        error[rows] = self._errors(self.model, rows)
+        log_p[rows], log_p_error[rows] = self.log_prob(self.model, rows)
+        error[rows] = self.errors(self.model, rows)
         return SampleScores(log_p, log_p_error, error)
 
     def comparison(self, scores: SampleScores) -> dict[str, Any]:
-        """Model and baseline on the test part: means with intervals, and paired differences.
+        """Model and baseline on the test part, see :func:`compared`."""
+        rows, groups = self.held_out, self.data.groups
+        judged = Judged(
+            self.name,
+            self.model.measure_,
+            self.data.n_features,
+            None if groups is None else groups[rows],
+            scores.error[rows],
+            scores.log_p[rows] if self.sound else None,
+        )
+        if self.model is not self.baseline:
+            judged = replace(
+                judged,
+                svd_error=self.errors(self.baseline, rows),
+                svd_log_p=self.log_prob(self.baseline, rows)[0] if self.sound else None,
+            )
+        return compared(judged, self.seed)
 
-        A log p is compared only where both are log p of x by the same measure: an autoencoder
-        has none.
-        """
-        rows, measure = self.held_out, self.model.measure_
-        sound = not isinstance(self.model, Autoencoder) and measure == self.baseline.measure_
-        error, log_p = scores.error[rows], scores.log_p[rows] if sound else None
-        models = [self._row(self.name, error, log_p)]
-        found: dict[str, Any] = {"test_samples": len(rows), "measure": measure, "models": models}
-        if self.model is self.baseline:
-            return found
-        by_svd = self._errors(self.baseline, rows)
-        svd_log_p = self._log_prob(self.baseline, rows)[0] if sound else None
-        models.append(self._row("truncated SVD", by_svd, svd_log_p))
-        found |= self._gain("error", by_svd, error, "in mean squared error")
-        if log_p is not None and svd_log_p is not None:
-            found |= self._gain("log_p", log_p, svd_log_p, "nats per sample")
-        return found
+    @property
+    def sound(self) -> bool:
+        """Whether log p can be compared: an autoencoder has none, and measures must agree."""
+        same = self.model.measure_ == self.baseline.measure_
+        return same and not isinstance(self.model, Autoencoder)
 
     def examples(self, scores: SampleScores) -> dict[str, Array]:
         """The arrays that a report shows, so that it can be drawn again without the data."""
@@ -130,7 +136,7 @@ class Evaluation:
             "reconstruction": self.model.reconstruct(part),
             "reconstruction_error": scores.error[shown],
             "baseline": self.baseline.reconstruct(part),
-            "baseline_error": self._errors(self.baseline, shown),
+            "baseline_error": self.errors(self.baseline, shown),
             "walk_latents": walk.latents[:_TRAVERSED],
             "walk_values": walk.values[:_TRAVERSED],
             "walk_images": walk.images[:_TRAVERSED],
@@ -143,43 +149,19 @@ class Evaluation:
             "example_labels": np.array([], np.str_) if labels is None else labels[first],
         }
 
-    def _log_prob(self, model: Any, rows: Array) -> tuple[FloatArray, FloatArray]:
-        draws = {} if isinstance(model, Autoencoder) else {"draws": _DRAWS}
+    def log_prob(self, model: Any, rows: Array) -> tuple[FloatArray, FloatArray]:
+        """Log p and its error of some rows, ``(m,)`` each, by as many draws as planned."""
+        draws = {} if isinstance(model, Autoencoder) else {"draws": self.draws}
         found: tuple[FloatArray, FloatArray] = model.log_prob(self.data[rows], **draws)
         return found
 
-    def _errors(self, model: Any, rows: Array) -> FloatArray:
+    def errors(self, model: Any, rows: Array) -> FloatArray:
+        """Mean squared errors of some rows' reconstructions, ``(m,)``."""
         part = self.data[rows]
         scale = self.baseline.scale_.reshape(self.data.sample_shape)
         return reconstruction_error(
             dense(part) / scale, model.reconstruct(part) / scale, part.mask
         )
-
-    def _groups(self) -> StrArray | None:
-        groups = self.data.groups
-        return None if groups is None else groups[self.held_out]
-
-    def _row(self, name: str, error: FloatArray, log_p: FloatArray | None) -> dict[str, Any]:
-        row: dict[str, Any] = {"name": name}
-        for key, values in (("error", error), ("log_p", log_p)):
-            if values is not None:
-                interval = mean_interval(values, groups=self._groups(), seed=self.seed)
-                if np.isnan(interval.low):
-                    interval = mean_interval(values, seed=self.seed)
-                row[key] = asdict(interval)
-        if log_p is not None:
-            row["bits_per_dimension"] = -log_p.mean() / (self.data.n_features * np.log(2))
-        return row
-
-    def _gain(self, key: str, a: FloatArray, b: FloatArray, unit: str) -> dict[str, Any]:
-        groups, few = self._groups(), ""
-        gain = paired_difference(a, b, groups=groups, seed=self.seed)
-        if groups is not None and np.isnan(gain.low):
-            gain = paired_difference(a, b, seed=self.seed)
-            count = len(np.unique(groups))
-            few = f" That holds for samples of the {count} held-out groups, not for new groups."
-        told = verdict(f"the {self.name}", gain, unit) + few
-        return {f"{key}_gain": asdict(gain), f"{key}_verdict": told}
 
 
 def dense(data: Dataset) -> Array:

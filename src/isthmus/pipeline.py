@@ -1,11 +1,9 @@
-"""The stages of a run, in order: read, describe, split, fit, encode, map, score, draw, report."""
+"""The stages of a run, in order; what is done stays done."""
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
 from pathlib import Path
@@ -15,28 +13,37 @@ import numpy as np
 
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import latent_map
-from isthmus.contracts import Array, FloatArray
+from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
+from isthmus.cross_fitting import cross_fit
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
+from isthmus.data.entries import hold_out_entries
+from isthmus.data.folds import folds
 from isthmus.data.readers import load
+from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.data.splits import PARTS, components, leak, split
 from isthmus.errors import DataError, IsthmusWarning
+from isthmus.estimate import Budgeted, estimate, fit_to
 from isthmus.estimators import TruncatedSVD
 from isthmus.estimators.neural import NetworkEstimator
-from isthmus.evaluation import Evaluation
+from isthmus.evaluation import Evaluation, SampleScores, dense
+from isthmus.examination import examined
+from isthmus.leakage import leaky_claim
 from isthmus.models.specification import to_json
 from isthmus.plan import MODELS, Plan
 from isthmus.report.story import write_report
-from isthmus.runs.card import machine, versions
-from isthmus.runs.folder import FORMAT, Run, new_folder, write_arrays, write_rows, write_table
-from isthmus.storage import write_json, write_npy, write_text
+from isthmus.runs.card import FORMAT, machine, versions
+from isthmus.runs.folder import Run, run_folder, write_arrays, write_rows, write_table
+from isthmus.runs.ledger import Ledger
+from isthmus.storage import read_npy, write_json, write_npy
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
 
-__all__ = ["Watch", "analyse", "make_report"]
+__all__ = ["Silent", "Watch", "analyse", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
+_LONG = 30_000  # sample-epochs from which the time is worth a trial
 
 
 class Watch(Protocol):
@@ -48,6 +55,12 @@ class Watch(Protocol):
     def progress(self, done: int, total: int, text: str) -> None:
         """Within a stage, ``done`` of ``total``."""
 
+    def say(self, text: str) -> None:
+        """Something the user may want to know now."""
+
+    def interrupted(self) -> bool:
+        """Whether training should end, and the rest be done with what there is."""
+
 
 class Silent:
     """A watch that says nothing."""
@@ -58,11 +71,20 @@ class Silent:
     def progress(self, done: int, total: int, text: str) -> None:
         """Say nothing."""
 
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def interrupted(self) -> bool:
+        """Never."""
+        return False
+
 
 def analyse(
     data: Any,
     out: str | PathLike[str],
     *,
+    resume: bool = False,
+    splits: str | PathLike[str] | None = None,
     watch: Watch | None = None,
     command: str = "",
     options: dict[str, Any] | None = None,
@@ -73,6 +95,8 @@ def analyse(
     Args:
         data: a ``Dataset``, an array, or the path of data.
         out: the run folder to make.
+        resume: go on with a run that was left unfinished there, if there is one.
+        splits: a file with the part of each sample, instead of a split of our own.
         watch: told of stages and progress.
         command: the command that the report quotes.
         options: how a path is read, see :func:`isthmus.load`.
@@ -83,10 +107,12 @@ def analyse(
         DataError: the data are missing, damaged or unfit.
         NumericalError: training left the finite numbers.
         StorageError: the disk refused.
+        RunBusyError: another process works in the folder.
+        RunCorruptError: the run to go on with was begun with other data or settings.
     """
     settings = Plan.of(plan)
-    with new_folder(out) as folder:
-        stages = _Stages(data, settings, folder, watch or Silent(), command, options or {})
+    with run_folder(out, resume=resume) as folder:
+        stages = _Stages(data, settings, folder, watch or Silent(), command, options or {}, splits)
         return stages.run()
 
 
@@ -103,7 +129,10 @@ def make_report(run: Run) -> Path:
 
 @dataclass
 class _Stages:
-    """One analysis under way; each stage writes what it found before the next begins."""
+    """One analysis under way; each stage writes what it found before the next begins.
+
+    Where a stage was done before the process ended, what it wrote is read instead.
+    """
 
     given: Any
     plan: Plan
@@ -111,106 +140,143 @@ class _Stages:
     watch: Watch
     command: str
     options: dict[str, Any]
-    card: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-    warned: list[dict[str, str]] = field(default_factory=list)
+    split_file: str | PathLike[str] | None
+    hidden: BoolArray | None = None
+    trust: FloatArray | None = None
+    near: Any = None
+    model: Any = None
+    afford: Budgeted | None = None
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the books."""
+        self.ledger = Ledger(self.folder)
 
     def run(self) -> Run:
         """Do every stage; errors name the data where they name nothing nearer."""
-        with self._stage("read"):
-            self.data = _dataset(self.given, self.options)
+        self._always("read", self._read)
         try:
-            self._run()
+            self._always("describe", self._describe)
+            for name, work, recall in self._order():
+                if not self.ledger.done(name):
+                    self._always(name, work)
+                elif recall is not None:
+                    recall()
         except DataError as error:
             raise error.at(self.data.source) from error
         return Run(self.folder)
 
-    def _run(self) -> None:
-        with self._stage("describe"):
-            self.facts = describe(self.data)
-            self._describe()
-        with self._stage("split"):
-            self.splits = split(self.data, seed=self.plan.seed, fractions=self.plan.fractions)
-            self._split()
-        with self._stage("fit"):
-            self._fit()
-        with self._stage("encode"):
-            self.codes = self.model.transform(self.data).astype(np.float32)
-            write_npy(self.folder / "latents.npy", self.codes)
-        with self._stage("map"):
-            self._map()
-        with self._stage("score"):
-            self._score()
-        with self._stage("draw"):
-            arrays = self.evaluation.examples(self.scores)
-            write_arrays(self.folder / "examples.npz", arrays)
-        with self._stage("report"):
-            write_report(Run(self.folder))
+    def _order(self) -> list[tuple[str, Callable[[], None], Callable[[], None] | None]]:
+        """Name, work and how to recall it; the optional ones only where they are asked for."""
+        stages: list[tuple[str, Callable[[], None], Callable[[], None] | None]] = [
+            ("split", self._split, self._recall_split),
+            ("estimate", self._estimate, self._recall_estimate),
+            ("fit", self._fit, self._recall_fit),
+            ("encode", self._encode, self._recall_codes),
+            ("map", self._map, self._recall_map),
+            ("score", self._score, self._recall_scores),
+            ("entries", self._entries, None),
+            ("cross-fit", self._cross_fit, None),
+            ("examine", self._examine, None),
+            ("draw", self._draw, None),
+            ("report", self._report, None),
+        ]
+        left_out = {
+            "entries": not self.plan.hide_entries,
+            "cross-fit": not self.plan.cross_fit,
+            "estimate": self.plan.model == "svd",
+        }
+        return [stage for stage in stages if not left_out.get(stage[0], False)]
 
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
+    def _always(self, name: str, work: Callable[[], None]) -> None:
         self.watch.stage(name)
-        start = time.perf_counter()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", IsthmusWarning)
-            yield
-        for warning in caught:
-            if issubclass(warning.category, IsthmusWarning):
-                self.warned.append({"stage": name, "message": str(warning.message)})
-        self.timings[name] = round(time.perf_counter() - start, 3)
-        self._keep(name)
+        with self.ledger.stage(name):
+            work()
 
-    def _keep(self, stage: str) -> None:
-        self.card.setdefault("stages", {})[stage] = "done"
-        write_rows(self.folder / "warnings.jsonl", self.warned)
-        write_json(self.folder / "timings.json", self.timings)
-        write_json(self.folder / "run.json", self.card)
-        lines = (f"{name} {seconds:.3f} s\n" for name, seconds in self.timings.items())
-        write_text(self.folder / "log.txt", "".join(lines))
+    @property
+    def card(self) -> dict[str, Any]:
+        """What will stand in ``run.json``."""
+        return self.ledger.card
 
     def _part(self, *parts: str) -> Array:
         return np.flatnonzero(np.isin(self.splits, parts))
 
+    def _read(self) -> None:
+        self.data = _dataset(self.given, self.options)
+
     def _describe(self) -> None:
+        self.facts = describe(self.data)
         largest = max(abs(self.facts.minimum), abs(self.facts.maximum))
         if largest > _LARGEST:
             raise DataError(
                 f"values up to {largest:.3g} have squares beyond float64",
                 remedy="divide the data by their scale first",
             )
-        plan = {name: to_json(getattr(self.plan, name)) for name in _names(Plan)}
-        self.card |= {
+        self.own_splits = None
+        if self.split_file is not None:
+            self.own_splits = read_splits(self.split_file, self.data.ids)
+        header = {
             "format": FORMAT,
             "command": self.command,
             "source": self.data.source,
             "options": {k: v for k, v in self.options.items() if v is not None},
             "fingerprint": self.data.fingerprint,
+            "splits": None if self.own_splits is None else fingerprint(self.own_splits),
             "facts": asdict(self.facts),
             "notes": list(self.data.notes),
             "units": self.data.units,
             "feature_names": self.data.feature_names,
-            "plan": plan,
+            "plan": {name: to_json(getattr(self.plan, name)) for name in _names(Plan)},
             "versions": versions(),
             "machine": machine(),
         }
+        self.ledger.open(header)
+        self._warn_of_constants()
+
+    def _warn_of_constants(self) -> None:
+        message = ""
         if self.facts.all_identical:
-            warnings.warn("all samples are equal: the rank is 0", IsthmusWarning, stacklevel=1)
+            message = "all samples are equal: the rank is 0"
         elif self.facts.constant_features:
             count = self.facts.constant_features
-            warnings.warn(
-                f"{count} of {self.data.n_features} features are constant",
-                IsthmusWarning,
-                stacklevel=1,
-            )
+            message = f"{count} of {self.data.n_features} features are constant"
+        if message:
+            warnings.warn(message, IsthmusWarning, stacklevel=1)
 
     def _split(self) -> None:
-        together = components(self.data)
+        near = None
+        try:
+            from isthmus.data.near_duplicates import near_duplicates
+        except ImportError:
+            near_duplicates = None
+        if self.plan.near_duplicates and near_duplicates:
+            near = near_duplicates(self.data, seed=self.plan.seed)
+        together = components(self.data, *(() if near is None else (near.component,)))
+        if self.own_splits is not None:
+            self.splits: StrArray = self.own_splits
+        else:
+            self.splits = split(
+                self.data,
+                seed=self.plan.seed,
+                fractions=self.plan.fractions,
+                component=together,
+            )
+        across = leak(self.splits, together)
         self.card["split"] = {
             "sizes": {part: len(self._part(part)) for part in PARTS},
             "components": int(together.max()) + 1,
-            "components_on_two_sides": leak(self.splits, together),
+            "components_on_two_sides": across,
             "exact_duplicates": self.facts.exact_duplicates,
+            "near_duplicates": None if near is None else _found(near),
+            "source": "dealt" if self.own_splits is None else "file",
+            "fingerprint": fingerprint(self.splits),
         }
+        self._warn_of_split(across)
+        write_npy(self.folder / "components.npy", together)
+        write_npy(self.folder / "splits.npy", self.splits)
+        self._recall_split()
+
+    def _warn_of_split(self, across: int) -> None:
         if not len(self._part("test")):
             warnings.warn(
                 "nothing could be held out, as all samples are equal or of one group: the errors "
@@ -218,21 +284,57 @@ class _Stages:
                 IsthmusWarning,
                 stacklevel=1,
             )
-        write_npy(self.folder / "splits.npy", self.splits)
+        if across:
+            warnings.warn(
+                f"the split given leaks: {across} groups or sets of duplicates stand on two sides",
+                IsthmusWarning,
+                stacklevel=1,
+            )
+
+    def _recall_split(self) -> None:
+        self.together = read_npy(self.folder / "components.npy")
+        self.splits = read_npy(self.folder / "splits.npy")
+        self.truth = self.data
+        if self.plan.hide_entries:
+            share, seed = self.plan.hide_entries, self.plan.seed
+            self.data, self.hidden = hold_out_entries(self.data, share, seed)
+
+    def _latents(self) -> int:
+        return self.plan.latents(len(self._part("train")), self.data.n_features)
+
+    def _estimate(self) -> None:
+        train = self._part("train")
+        network = self.plan.network(self._latents(), binary=self.facts.binary)
+        if self.plan.budget is None and (
+            len(train) * network.planned_epochs(len(train)) * self.data.n_features < _LONG
+        ):
+            return
+        n = len(self.data)
+        expected = estimate(network, self.data[train], n, n - len(train) + min(2_000, len(train)))
+        self.watch.say(f"expected: {expected}")
+        self.ledger.log(f"expected: {expected}")
+        if self.plan.budget is not None:
+            self.card["budget"] = asdict(fit_to(self.plan.budget, expected, len(train)))
+            self._recall_estimate()
+
+    def _recall_estimate(self) -> None:
+        if "budget" in self.card:
+            self.afford = Budgeted(**self.card["budget"])
 
     def _fit(self) -> None:
         train, held_out = self._part("train"), self._part("validation")
-        k = self.plan.latents(len(train), self.data.n_features)
-        per_feature = len(self.data.sample_shape) == 1
-        self.baseline = TruncatedSVD(k, scale=per_feature, random_state=self.plan.seed)
-        self.baseline.fit(self.data[train])
-        self.card["latent_dim"] = k
+        if self.afford is not None and self.afford.samples is not None:
+            rng = np.random.default_rng(self.plan.seed)
+            train = np.sort(rng.permutation(train)[: self.afford.samples])
+        self.card["latent_dim"] = k = self._latents()
+        self.baseline = self._svd(self.data[train])
         if self.plan.model == "svd":
-            self.model: Any = self.baseline
+            self.model = self.baseline
             self.model.save(self.folder / "model")
             return
         self.baseline.save(self.folder / "baseline")
-        network = self.plan.network(k, binary=self.facts.binary)
+        epochs = None if self.afford is None else self.afford.epochs
+        network = self.plan.network(k, binary=self.facts.binary, epochs=epochs)
         validation = self.data[held_out] if len(held_out) else None
         network.fit(self.data[train], validation=validation, hooks=self._hooks(network, train))
         self.model = network
@@ -251,20 +353,35 @@ class _Stages:
             "stopped": network.history_.stopped,
         }
 
+    def _svd(self, data: Dataset) -> TruncatedSVD:
+        per_feature = len(self.data.sample_shape) == 1
+        return TruncatedSVD(self._latents(), scale=per_feature, random_state=self.plan.seed).fit(
+            data
+        )
+
     def _hooks(self, network: NetworkEstimator, train: Array) -> Hooks:
         def told(state: Progress) -> None:
             parts = ", ".join(f"{name} {value:.4g}" for name, value in state.parts.items())
             text = f"epoch {state.epoch + 1} of at most {state.epochs}  {parts} nats"
             self.watch.progress(state.samples, state.total, text)
 
-        epochs = network.planned_epochs(len(train))
-        every = max(1, epochs // 10)
-        return Hooks(Checkpoints(self.folder / "checkpoints", every), told)
+        every = max(1, network.planned_epochs(len(train)) // 10)
+        checkpoints = Checkpoints(self.folder / "checkpoints", every)
+        return Hooks(checkpoints, told, self.watch.interrupted)
 
-    def _map(self) -> None:
-        def told(done: int, total: int) -> None:
-            self.watch.progress(done, total, "t-SNE")
+    def _recall_fit(self) -> None:
+        run = Run(self.folder)
+        self.model = run.model
+        self.baseline = run.baseline or run.model
 
+    def _encode(self) -> None:
+        codes = self.model.transform(self.data).astype(np.float32)
+        write_npy(self.folder / "latents.npy", codes)
+        self._recall_codes()
+
+    def _recall_codes(self) -> None:
+        self.codes = read_npy(self.folder / "latents.npy")
+        draws = {} if self.afford is None else {"draws": self.afford.draws}
         self.evaluation = Evaluation(
             self.model,
             self.baseline,
@@ -273,8 +390,15 @@ class _Stages:
             self.codes,
             self.plan.seed,
             MODELS[self.plan.model],
+            **draws,
         )
-        made = latent_map(self.codes, seed=self.plan.seed, progress=told)
+
+    def _map(self) -> None:
+        def told(done: int, total: int) -> None:
+            self.watch.progress(done, total, "t-SNE")
+
+        method: Any = "auto" if self.afford is None else self.afford.map
+        made = latent_map(self.codes, method=method, seed=self.plan.seed, progress=told)
         write_npy(self.folder / "map.npy", made.points)
         facts: dict[str, Any] = {
             "method": made.method,
@@ -282,7 +406,6 @@ class _Stages:
             "kl_divergence": made.kl_divergence,
             "label_accuracy": self.evaluation.label_accuracy(),
         }
-        self.trust: FloatArray | None = None
         if len(self.codes) >= 3:
             found = quality(self.codes, made.points, k=15)
             self.trust = found.point_trustworthiness
@@ -294,6 +417,11 @@ class _Stages:
                 "sentence": plain_sentence(found),
             }
         write_json(self.folder / "quality.json", facts)
+
+    def _recall_map(self) -> None:
+        if len(self.codes) >= 3 and not self.ledger.done("score"):
+            points = read_npy(self.folder / "map.npy")
+            self.trust = quality(self.codes, points, k=15).point_trustworthiness
 
     def _score(self) -> None:
         self.scores = self.evaluation.scores()
@@ -310,6 +438,58 @@ class _Stages:
         present = {name: column for name, column in columns.items() if column is not None}
         write_table(self.folder / "scores.parquet", present)
         write_json(self.folder / "comparison.json", self.evaluation.comparison(self.scores))
+
+    def _recall_scores(self) -> None:
+        kept = Run(self.folder).scores
+        names = ("log_p", "log_p_error", "reconstruction_error")
+        self.scores = SampleScores(*(kept[name] for name in names))
+
+    def _entries(self) -> None:
+        from isthmus.analysis.entries import entry_scores
+
+        assert self.hidden is not None
+        x, hidden, seed = dense(self.truth), self.hidden, self.plan.seed
+        models = {MODELS[self.plan.model]: self.model, "truncated SVD": self.baseline}
+        rows = [
+            {"name": name} | entry_scores(x, model.reconstruct(self.data), hidden, seed=seed)
+            for name, model in models.items()
+        ]
+        facts = {"fraction": self.plan.hide_entries, "count": int(hidden.sum()), "models": rows}
+        write_json(self.folder / "entries.json", facts)
+
+    def _cross_fit(self) -> None:
+        def fit(train: Dataset) -> tuple[Any, TruncatedSVD]:
+            baseline = self._svd(train)
+            if self.plan.model == "svd":
+                return baseline, baseline
+            epochs = None if self.afford is None else self.afford.epochs
+            network = self.plan.network(self._latents(), binary=self.facts.binary, epochs=epochs)
+            return network.fit(train), baseline
+
+        def told(done: int, total: int) -> None:
+            self.watch.progress(done, total, f"fold {done + 1} of {total}")
+
+        fold = folds(self.together, self.data.labels, self.plan.cross_fit, self.plan.seed)
+        where = self.folder / "cross_fit"
+        write_json(
+            self.folder / "cross_fit.json", cross_fit(self.evaluation, fold, fit, where, told)
+        )
+
+    def _examine(self) -> None:
+        write_json(self.folder / "leak.json", leaky_claim(self.evaluation, self.together))
+        found = examined(self.evaluation, self.scores, Run(self.folder), self.card)
+        write_json(self.folder / "doctor.json", found)
+
+    def _draw(self) -> None:
+        write_arrays(self.folder / "examples.npz", self.evaluation.examples(self.scores))
+
+    def _report(self) -> None:
+        write_report(Run(self.folder))
+
+
+def _found(near: Any) -> dict[str, Any]:
+    names = ("repeats", "candidates", "pairs", "threshold", "largest", "cut")
+    return {name: getattr(near, name) for name in names}
 
 
 def _names(cls: type[Any]) -> list[str]:

@@ -49,6 +49,12 @@ class Plan:
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         seed: of everything random.
         fractions: shares of train, validation, calibration and test.
+        near_duplicates: whether samples that are nearly equal stay on one side of the split.
+        balance: whether rare classes are shown as often as common ones in training.
+        cross_fit: folds in which everything is fitted anew, so that every sample is judged by a
+            fit that never saw it or its group; 0: none.
+        hide_entries: share of a matrix's entries hidden in training and then predicted.
+        budget: seconds that the work may take; None: as many as it needs.
     """
 
     model: Literal["vae", "autoencoder", "denoising", "svd"] = "vae"
@@ -64,11 +70,22 @@ class Plan:
     device: str = "auto"
     seed: int = 0
     fractions: tuple[float, float, float, float] = (0.7, 0.1, 0.1, 0.1)
+    near_duplicates: bool = True
+    balance: bool = False
+    cross_fit: int = 0
+    hide_entries: float = 0.0
+    budget: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown model."""
+        """Refuse an unknown model and numbers that mean nothing."""
         if self.model not in MODELS:
             raise UsageError(f"model should be one of {tuple(MODELS)}, but got {self.model!r}")
+        if self.cross_fit < 0 or self.cross_fit == 1:
+            raise UsageError(f"cross_fit should be 0, or 2 folds or more, not {self.cross_fit}")
+        if not 0 <= self.hide_entries <= 0.5:
+            raise UsageError(f"hide_entries should be from 0 to 0.5, not {self.hide_entries}")
+        if self.budget is not None and not self.budget > 0:
+            raise UsageError(f"budget should be a positive time, not {self.budget} s")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Plan:
@@ -100,13 +117,21 @@ class Plan:
             remedy=f"choose from 1 to {min(n, d)}",
         )
 
-    def network(self, k: int, *, binary: bool) -> NetworkEstimator:
-        """The estimator, not fitted; denoising masks ``binary`` data and adds noise to others."""
+    def network(
+        self, k: int, *, binary: bool, epochs: int | Literal["auto"] | None = None
+    ) -> NetworkEstimator:
+        """The estimator, not fitted; denoising masks ``binary`` data and adds noise to others.
+
+        Args:
+            k: latents.
+            binary: whether all values are 0 or 1.
+            epochs: instead of the plan's.
+        """
         shared: dict[str, Any] = {
             "likelihood": self.likelihood,
             "architecture": self.architecture,
             "corruption": self.corruption,
-            "epochs": self.epochs,
+            "epochs": epochs or self.epochs,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "precision": self.precision,

@@ -11,6 +11,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -20,20 +21,22 @@ from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.errors import RunCorruptError, StorageError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.base import LatentEstimator
+from isthmus.runs.card import FORMAT, upgraded
+from isthmus.runs.lock import LOCK, locked
 from isthmus.storage import atomic_file, read_json, read_npy, to_json, write_text
 
 __all__ = [
     "FORMAT",
     "Run",
-    "create",
-    "new_folder",
     "open_run",
+    "read_arrays",
+    "read_rows",
+    "run_folder",
     "write_arrays",
     "write_rows",
     "write_table",
 ]
 
-FORMAT = 1
 _ESTIMATORS: dict[str, type[LatentEstimator]] = {
     cls.__name__: cls for cls in (Autoencoder, TruncatedSVD, VariationalAutoencoder)
 }
@@ -58,12 +61,7 @@ class Run:
     @cached_property
     def card(self) -> dict[str, Any]:
         """``run.json``: data, settings, choices, versions, machine and stages."""
-        card = read_json(self.path / "run.json")
-        if not isinstance(card, dict) or card.get("format") != FORMAT:
-            raise RunCorruptError(
-                f"is no run folder of format {FORMAT}", where=self.path, remedy="make a new run"
-            )
-        return card
+        return upgraded(read_json(self.path / "run.json"), self.path)
 
     @cached_property
     def model(self) -> LatentEstimator:
@@ -115,12 +113,12 @@ class Run:
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """Losses, one row an epoch, nats per sample."""
-        return self._rows("history.jsonl")
+        return read_rows(self.path / "history.jsonl")
 
     @cached_property
     def warnings(self) -> list[str]:
         """What the run warned of."""
-        return [row["message"] for row in self._rows("warnings.jsonl")]
+        return [row["message"] for row in read_rows(self.path / "warnings.jsonl")]
 
     @cached_property
     def quality(self) -> dict[str, Any]:
@@ -133,23 +131,33 @@ class Run:
         return dict(read_json(self.path / "comparison.json"))
 
     @cached_property
+    def doctor(self) -> dict[str, Any] | None:
+        """What may be wrong, each finding with its cause and a remedy."""
+        return self._optional("doctor.json")
+
+    @cached_property
+    def leak(self) -> dict[str, Any] | None:
+        """What a split at random would have claimed, beside what this one found."""
+        return self._optional("leak.json")
+
+    @cached_property
+    def cross_fit(self) -> dict[str, Any] | None:
+        """Network and truncated SVD on all samples, each judged by a fit that never saw it."""
+        return self._optional("cross_fit.json")
+
+    @cached_property
+    def entries(self) -> dict[str, Any] | None:
+        """How well hidden entries of the matrix were found."""
+        return self._optional("entries.json")
+
+    @cached_property
     def examples(self) -> Mapping[str, Array]:
         """The arrays that the report draws."""
-        path = self.path / "examples.npz"
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError) as error:
-            raise RunCorruptError(f"unreadable ({error})", where=path) from error
+        return read_arrays(self.path / "examples.npz")
 
-    def _rows(self, name: str) -> list[dict[str, Any]]:
+    def _optional(self, name: str) -> dict[str, Any] | None:
         path = self.path / name
-        if not path.is_file():
-            return []
-        try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except ValueError as error:
-            raise RunCorruptError(f"unreadable JSON ({error})", where=path) from error
+        return dict(read_json(path)) if path.is_file() else None
 
 
 def open_run(path: str | PathLike[str]) -> Run:
@@ -172,62 +180,93 @@ def open_run(path: str | PathLike[str]) -> Run:
     return run
 
 
-def create(path: str | PathLike[str]) -> Path:
-    """Make the folder of a new run.
+@contextmanager
+def run_folder(path: str | PathLike[str], *, resume: bool = False) -> Iterator[Path]:
+    """Hold the folder of a run, a new one or, with ``resume``, one that was left unfinished.
+
+    What fails before its first checkpoint leaves nothing behind; work that fails later stays,
+    with the traceback in its ``log.txt``.
 
     Raises:
-        UsageError: the folder exists and is not empty.
+        UsageError: the folder exists and is not empty, or holds no run to go on with.
+        RunBusyError: another process works in it.
         StorageError: it cannot be written.
     """
     folder = Path(path)
+    existed = folder.exists()
+    _make(folder)
+    with locked(folder):
+        begun = _refuse(folder, resume=resume)
+        try:
+            (folder / "log.txt").touch()
+            yield folder
+        except BaseException:
+            if begun or _has_progress(folder):
+                with (folder / "log.txt").open("a", encoding="utf-8") as log:
+                    traceback.print_exc(file=log)
+            else:
+                _empty(folder, keep=existed)
+            raise
+
+
+def _make(folder: Path) -> None:
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(
-                "exists already, and a run is never overwritten",
-                where=folder,
-                remedy="choose another -o, or remove it first",
-            )
+        if folder.exists() and not folder.is_dir():
+            raise UsageError("is a file", where=folder, remedy="choose another -o")
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "log.txt", "")
+        write_text(folder / "log.txt.new", "")  # asks the disk before any work is done
+        (folder / "log.txt.new").unlink()
     except OSError as error:
         if isinstance(error, StorageError):
             raise
         cause = (error.strerror or str(error)).lower()
         raise StorageError(cause, where=folder, remedy="choose another -o") from error
-    return folder
 
 
-@contextmanager
-def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
-    """Make the folder of a new run; what fails before its first checkpoint leaves nothing.
+def _refuse(folder: Path, *, resume: bool) -> bool:
+    """Whether a run was begun here; one that may not be gone on with is refused."""
+    held = {p.name for p in folder.iterdir()} - {LOCK}
+    begun = (folder / "run.json").is_file()
+    if not held or (resume and begun):
+        _sweep(folder)
+        return begun
+    if resume and held <= {"log.txt"} | {name for name in held if name.endswith(".tmp")}:
+        _sweep(folder)  # it ended before it had looked at the data
+        return False
+    if resume:
+        raise UsageError("holds no run to go on with", where=folder, remedy="choose another -o")
+    remedy = "go on with --resume, or choose another -o" if begun else "choose another -o"
+    raise UsageError("exists already, and a run is never overwritten", where=folder, remedy=remedy)
 
-    Work that fails later stays, with the traceback in its ``log.txt``.
 
-    Raises:
-        UsageError: the folder exists and is not empty.
-        StorageError: it cannot be written.
-    """
-    existed = Path(path).exists()
-    folder = create(path)
-    try:
-        yield folder
-    except BaseException:
-        if _has_progress(folder):
-            with (folder / "log.txt").open("a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
-        else:
-            _empty(folder, keep=existed)
-        raise
+def _sweep(folder: Path) -> None:
+    """Take away what a process that was killed left half-written."""
+    for path in [p for p in folder.rglob("*.tmp") if p.exists()]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _has_progress(folder: Path) -> bool:
-    return (folder / "model").is_dir() or any((folder / "checkpoints").glob("step-*[0-9]"))
+    return (folder / "model").is_dir() or any((folder / "checkpoints").glob("*-*[0-9]"))
 
 
 def _empty(folder: Path, *, keep: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if keep:
         folder.mkdir(exist_ok=True)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines; nothing where there is no file.
+
+    Raises:
+        RunCorruptError: a line is not JSON.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise RunCorruptError(f"unreadable JSON ({error})", where=path) from error
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -250,6 +289,19 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Read an ``.npz`` that isthmus wrote; nothing in it can execute.
+
+    Raises:
+        RunCorruptError: the file is absent or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise RunCorruptError(f"unreadable ({error})", where=path) from error
 
 
 def _load_model(folder: Path) -> LatentEstimator:

@@ -1,28 +1,23 @@
-"""The command line: parse, call the library, print.
-
-Heavy modules are imported inside the commands, so that ``--help`` answers at once.
-"""
+"""The commands."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import sys
-import traceback
-import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.errors import IsthmusError, IsthmusWarning, UsageError
+from isthmus.cli.reading import given, reads, seconds
+from isthmus.errors import UsageError
 
 if TYPE_CHECKING:
     from isthmus.data.dataset import Dataset
     from isthmus.runs.folder import Run
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 app = typer.Typer(
     name="isthmus",
@@ -33,34 +28,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-# typer may carry a click of its own: its usage errors are found by their base
-_Misuse: type[Exception] = typer.BadParameter.__bases__[0]
-
 DATA = "A .npy, .npz, CSV, TSV, Parquet or idx file, a folder or zip of pictures, or 'digits'."
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA, show_default=False)]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, made by fit.", show_default=False)
 ]
-Key = Annotated[str | None, typer.Option(help="The array of a file that holds several.")]
-Labels = Annotated[str | None, typer.Option(help="Array, column or file with the labels.")]
-Group = Annotated[
-    str | None, typer.Option(help="Array or column whose equal values stay on one side of splits.")
-]
-IdColumn = Annotated[
-    str | None,
-    typer.Option("--id-column", "--id", help="Array or column with the samples' names."),
-]
-Resize = Annotated[
-    str | None, typer.Option(help="Size of pictures: 28, or 28x40 for height x width.")
-]
-Mode = Annotated[str | None, typer.Option(help="Channels of pictures: L, RGB or RGBA.")]
-Frames = Annotated[
-    str | None, typer.Option(help="Of files with several pictures: first, all, a number.")
-]
-Missing = Annotated[str | None, typer.Option(help="NaN and infinite cells: mask, drop or mean.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be read.")]
-MaxPixels = Annotated[int | None, typer.Option(help="The largest picture that is decoded.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
@@ -102,18 +75,10 @@ def demo(
 
 
 @app.command()
+@reads
 def inspect(
+    options: dict[str, Any],
     data: Data,
-    key: Key = None,
-    labels: Labels = None,
-    group: Group = None,
-    id_column: IdColumn = None,
-    resize: Resize = None,
-    mode: Mode = None,
-    frames: Frames = None,
-    missing: Missing = None,
-    skip_bad: SkipBad = False,
-    max_pixels: MaxPixels = None,
     as_json: Json = False,
 ) -> None:
     """Say what is in the data, and what would be chosen.
@@ -123,9 +88,6 @@ def inspect(
     """
     from isthmus.plan import examine
 
-    options = _options(
-        key, labels, group, id_column, resize, mode, frames, missing, skip_bad, max_pixels
-    )
     dataset = _load(data, options)
     facts, choices = examine(dataset)
     if as_json:
@@ -135,11 +97,13 @@ def inspect(
     typer.echo("\nisthmus would choose")
     for setting, value, why in choices:
         typer.echo(f"  {setting:<20}{value}\n{'':22}because {why}")
-    _next(f"isthmus fit {shlex.quote(data)}{_given(options)} -o RUN")
+    _next(f"isthmus fit {shlex.quote(data)}{given(options)} -o RUN")
 
 
 @app.command()
+@reads
 def fit(
+    options: dict[str, Any],
     data: Data,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The run folder to make.", show_default=False)
@@ -164,16 +128,33 @@ def fit(
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     seed: Seed = 0,
-    key: Key = None,
-    labels: Labels = None,
-    group: Group = None,
-    id_column: IdColumn = None,
-    resize: Resize = None,
-    mode: Mode = None,
-    frames: Frames = None,
-    missing: Missing = None,
-    skip_bad: SkipBad = False,
-    max_pixels: MaxPixels = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="A file with the part of each sample: columns id and split."),
+    ] = None,
+    near: Annotated[
+        bool,
+        typer.Option(
+            "--near-duplicates/--no-near-duplicates",
+            help="Keep nearly equal samples on one side of the split.",
+        ),
+    ] = True,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Show rare classes as often as common, in training.")
+    ] = False,
+    cross_fit: Annotated[
+        int,
+        typer.Option(help="Folds that are fitted anew, so that all samples are judged."),
+    ] = 0,
+    hide_entries: Annotated[
+        float, typer.Option(help="Share of a matrix's entries to hide and predict, such as 0.1.")
+    ] = 0.0,
+    budget: Annotated[
+        str | None, typer.Option(help="Time that the work may take: 90s, 10m or 2h.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Analyse data: the whole run, with a report.
@@ -181,9 +162,6 @@ def fit(
     Reads, describes, splits without leaks, trains, encodes, maps, scores and reports, with
     truncated SVD of the same number of latents beside the network.
     """
-    options = _options(
-        key, labels, group, id_column, resize, mode, frames, missing, skip_bad, max_pixels
-    )
     plan = {
         "model": model,
         "latent_dim": _number("--latent", latent),
@@ -197,28 +175,25 @@ def fit(
         "precision": precision,
         "device": device,
         "seed": seed,
+        "near_duplicates": near,
+        "balance": balance,
+        "cross_fit": cross_fit,
+        "hide_entries": hide_entries,
+        "budget": None if budget is None else seconds(budget),
     }
-    _analyse(data, out, options, plan, as_json=as_json)
+    _analyse(data, out, options, plan, splits=splits, resume=resume, as_json=as_json)
 
 
 @app.command()
+@reads
 def encode(
+    options: dict[str, Any],
     run: RunFolder,
     data: Data,
     out: Annotated[
         Path,
         typer.Option("-o", "--out", help="A .npy, .csv or .parquet file.", show_default=False),
     ],
-    key: Key = None,
-    labels: Labels = None,
-    group: Group = None,
-    id_column: IdColumn = None,
-    resize: Resize = None,
-    mode: Mode = None,
-    frames: Frames = None,
-    missing: Missing = None,
-    skip_bad: SkipBad = False,
-    max_pixels: MaxPixels = None,
 ) -> None:
     """Encode data by the model of a run.
 
@@ -227,9 +202,6 @@ def encode(
     from isthmus.products import write_codes
 
     opened = _open(run)
-    options = _options(
-        key, labels, group, id_column, resize, mode, frames, missing, skip_bad, max_pixels
-    )
     dataset = _load(data, {**opened.card["options"], **options})
     shape = write_codes(opened, dataset, out)
     typer.echo(f"{out}: {shape[0]} codes of {shape[1]} latents")
@@ -273,88 +245,8 @@ def report(run: RunFolder) -> None:
     typer.echo(make_report(_open(run)))
 
 
-def main() -> None:
-    """Run the command line; library errors become one line and their exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", IsthmusWarning)
-        warnings.showwarning = _show_warning  # type: ignore[assignment] # the rest is not shown
-        code = _run()
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _run() -> Any:
-    try:
-        return app(prog_name="isthmus", standalone_mode=False)
-    except typer.Abort:
-        _fail("interrupted", 130)
-    except _Misuse as error:
-        _fail(_misuse(error), 2)
-    except IsthmusError as error:
-        _fail(str(error), error.exit_code)
-    except MemoryError:
-        _fail("out of memory; use --resize, fewer samples or a smaller model", 5)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        _fail(f"a fault of isthmus ({cause}); run it again with --debug and report it", 1)
-
-
-def _misuse(error: Any) -> str:
-    return " ".join(error.format_message().split())
-
-
-def _show_warning(message: Warning | str, *_: Any) -> None:
-    typer.echo(f"warning: {message}", err=True)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    if os.environ.get("ISTHMUS_DEBUG"):
-        traceback.print_exc()
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(code)
-
-
 def _demo_folders() -> list[Path]:
     return [Path("isthmus-demo"), *(Path(f"isthmus-demo-{i}") for i in range(2, 1000))]
-
-
-def _options(
-    key: str | None,
-    labels: str | None,
-    group: str | None,
-    id_column: str | None,
-    resize: str | None,
-    mode: str | None,
-    frames: str | None,
-    missing: str | None,
-    skip_bad: bool,
-    max_pixels: int | None,
-) -> dict[str, Any]:
-    given = {
-        "key": key,
-        "labels": labels,
-        "group": group,
-        "id_column": id_column,
-        "resize": None if resize is None else _size(resize),
-        "mode": mode,
-        "frames": int(frames) if frames is not None and frames.isdigit() else frames,
-        "missing": missing,
-        "skip_bad": skip_bad or None,
-        "max_pixels": max_pixels,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _size(text: str) -> int | tuple[int, int]:
-    parts = text.lower().split("x")
-    if not all(part.isdigit() for part in parts) or len(parts) > 2:
-        raise UsageError(f"--resize should be such as 28 or 28x40, but got {text!r}")
-    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
 
 def _number(option: str, text: str) -> int | str:
@@ -363,19 +255,6 @@ def _number(option: str, text: str) -> int | str:
     if not text.isdigit():
         raise UsageError(f"{option} should be a whole number or auto, but got {text!r}")
     return int(text)
-
-
-def _given(options: dict[str, Any]) -> str:
-    """Options as they were typed."""
-    words = []
-    for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        if value is True:
-            words.append(flag)
-        else:
-            told = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words.append(f"{flag} {shlex.quote(told)}")
-    return "".join(f" {word}" for word in words)
 
 
 def _load(data: str, options: dict[str, Any]) -> Dataset:
@@ -391,23 +270,42 @@ def _open(path: Path) -> Run:
 
 
 def _analyse(
-    data: str, out: Path, options: dict[str, Any], plan: dict[str, Any], *, as_json: bool
+    data: str,
+    out: Path,
+    options: dict[str, Any],
+    plan: dict[str, Any],
+    *,
+    splits: Path | None = None,
+    resume: bool = False,
+    as_json: bool,
 ) -> None:
     from isthmus.console import Console
     from isthmus.pipeline import analyse
     from isthmus.plan import parse_plan
+    from isthmus.signals import Signals
 
-    command = f"isthmus fit {Path(data).name}{_given(options)}{_given(_changed(plan))} -o RUN"
-    with Console() as console:
+    own = {} if splits is None else {"splits": splits.name}
+    told = given(options | own) + given(_changed(plan))
+    with Signals() as signals, Console(signals) as console:
         run = analyse(
-            data, out, watch=console, command=command, options=options, **parse_plan(plan)
+            data,
+            out,
+            resume=resume,
+            splits=splits,
+            watch=console,
+            command=f"isthmus fit {shlex.quote(Path(data).name)}{told} -o RUN",
+            options=options,
+            **parse_plan(plan),
         )
     if as_json:
-        found = {"quality": run.quality, "warnings": run.warnings}
+        found = {"quality": run.quality, "doctor": run.doctor, "warnings": run.warnings}
         _print_json({"run": str(out), **run.comparison, **found})
-        return
-    _print_summary(run)
-    _next(f"isthmus sample {shlex.quote(str(out))} -n 64 -o samples.png")
+    else:
+        _print_summary(run)
+        _next(f"isthmus sample {shlex.quote(str(out))} -n 64 -o samples.png")
+    if run.card.get("training", {}).get("stopped") == "interrupted":
+        typer.echo("training was interrupted: --resume goes on with it", err=True)
+        raise typer.Exit(130)
 
 
 def _changed(plan: dict[str, Any]) -> dict[str, Any]:
@@ -416,7 +314,12 @@ def _changed(plan: dict[str, Any]) -> dict[str, Any]:
 
     flags = {"latent_dim": "latent"}
     default = vars(Plan())
-    return {flags.get(k, k): v for k, v in plan.items() if v != default[k] or k == "seed"}
+    changed = {flags.get(k, k): v for k, v in plan.items() if v != default[k] or k == "seed"}
+    if changed.pop("near_duplicates", True) is False:
+        changed["no_near_duplicates"] = True
+    if changed.get("budget") is not None:
+        changed["budget"] = f"{changed['budget']:g}s"
+    return changed
 
 
 def _print_summary(run: Run) -> None:
@@ -428,6 +331,10 @@ def _print_summary(run: Run) -> None:
             typer.echo(comparison[name])
     if run.quality.get("sentence"):
         typer.echo(run.quality["sentence"])
+    for finding in (run.doctor or {}).get("findings", []):
+        typer.echo(f"{finding['severity']}: {finding['title']} {finding['cause']}")
+        if finding["command"]:
+            typer.echo(f"  try: {finding['command']}")
     typer.echo(f"report: {run.path / 'report.html'}")
 
 

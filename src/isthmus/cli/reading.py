@@ -1,0 +1,117 @@
+"""The options by which data are read, shared by every command that reads them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import shlex
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from isthmus.errors import UsageError
+
+__all__ = ["given", "reads", "seconds"]
+
+
+def _text(help_text: str, *flags: str) -> Any:
+    return Annotated[str | None, typer.Option(*flags, help=help_text)]
+
+
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "key": (_text("The array of a file that holds several."), None),
+    "labels": (_text("Array, column or file with the labels."), None),
+    "group": (_text("Array or column whose equal values stay on one side of splits."), None),
+    "id_column": (_text("Array or column with the samples' names.", "--id-column", "--id"), None),
+    "mask": (_text("File of the samples' shape: 0 where a value was not observed."), None),
+    "variance": (_text("File of the samples' shape: the known noise variance."), None),
+    "resize": (_text("Size of pictures: 28, or 28x40 for height x width."), None),
+    "mode": (_text("Channels of pictures: L, RGB or RGBA."), None),
+    "frames": (_text("Of files with several pictures: first, all, a number."), None),
+    "missing": (_text("NaN and infinite cells: mask, drop or mean."), None),
+    "skip_bad": (
+        Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be read.")],
+        False,
+    ),
+    "max_pixels": (
+        Annotated[int | None, typer.Option(help="The largest picture that is decoded.")],
+        None,
+    ),
+    "max_bytes": (
+        Annotated[int | None, typer.Option(help="The most memory that unpacked data may take.")],
+        None,
+    ),
+}
+
+
+def reads(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of reading; it gets those that were set as ``options``."""
+
+    @functools.wraps(command)
+    def wrapped(**arguments: Any) -> None:
+        set_ = {name: arguments.pop(name) for name in _OPTIONS}
+        command(options=_parsed(set_), **arguments)
+
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "options"
+    ]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in _OPTIONS.items()
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+    wrapped.__signature__ = inspect.Signature(parameters)
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    del wrapped.__wrapped__  # its signature is not this one's
+    return wrapped
+
+
+def given(options: dict[str, Any]) -> str:
+    """Options as they were typed."""
+    words = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        else:
+            told = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words.append(f"{flag} {shlex.quote(told)}")
+    return "".join(f" {word}" for word in words)
+
+
+def seconds(text: str) -> float:
+    """A time such as ``90s``, ``10m`` or ``1.5h`` in seconds.
+
+    Raises:
+        UsageError: it is none.
+
+    Example:
+        >>> seconds("10m")
+        600.0
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip())
+    if found is None:
+        raise UsageError(f"--budget should be such as 90s, 10m or 2h, but got {text!r}")
+    return float(found[1]) * {"h": 3600.0, "m": 60.0, "min": 60.0}.get(found[2], 1.0)
+
+
+def _parsed(options: dict[str, Any]) -> dict[str, Any]:
+    frames, resize = options["frames"], options["resize"]
+    parsed = options | {
+        "resize": None if resize is None else _size(resize),
+        "frames": int(frames) if frames is not None and frames.isdigit() else frames,
+        "skip_bad": options["skip_bad"] or None,
+    }
+    return {name: value for name, value in parsed.items() if value is not None}
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    parts = text.lower().split("x")
+    if not all(part.isdigit() for part in parts) or len(parts) > 2:
+        raise UsageError(f"--resize should be such as 28 or 28x40, but got {text!r}")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))

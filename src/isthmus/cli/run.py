@@ -1,0 +1,68 @@
+"""Running the command line: errors become one line and their exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from typing import Any, NoReturn
+
+import typer
+
+from isthmus.cli.commands import app
+from isthmus.errors import IsthmusError, IsthmusWarning
+from isthmus.signals import Terminated
+
+__all__ = ["main"]
+
+# typer may carry a click of its own: its usage errors are found by their base
+_Misuse: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def main() -> None:
+    """Run the command line; library errors become one line and their exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", IsthmusWarning)
+        warnings.showwarning = _show_warning  # type: ignore[assignment] # the rest is not shown
+        code = _run()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> Any:
+    try:
+        return app(prog_name="isthmus", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted; a run goes on with --resume", 130)
+    except Terminated:
+        _fail("terminated; a run goes on with --resume", 143)
+    except _Misuse as error:
+        _fail(_misuse(error), 2)
+    except IsthmusError as error:
+        _fail(str(error), error.exit_code)
+    except MemoryError:
+        _fail("out of memory; use --resize, fewer samples or a smaller model", 5)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        _fail(f"a fault of isthmus ({cause}); run it again with --debug and report it", 1)
+
+
+def _misuse(error: Any) -> str:
+    return " ".join(error.format_message().split())
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    if os.environ.get("ISTHMUS_DEBUG"):
+        traceback.print_exc()
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,162 @@
+"""How long the work will take, by a short trial; and how to fit it to the time there is."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from isthmus.data.dataset import Dataset
+from isthmus.errors import IsthmusWarning
+from isthmus.estimators.auto import choose_schedule
+from isthmus.estimators.autoencoders import Autoencoder
+from isthmus.estimators.neural import NetworkEstimator
+
+__all__ = ["Budgeted", "Estimate", "estimate", "fit_to"]
+
+_TRIAL_BATCHES = 8
+_TRIAL_EPOCHS = 3
+_LONG_TRIAL = 2.0  # seconds of an epoch of the trial from which one is enough
+_SCORED_ROWS = 16
+_DRAWS = 64
+_MAP_SECONDS = 0.003  # of t-SNE, a sample
+_REST = 10.0  # seconds for reading, figures and the page
+_FEWEST_EPOCHS = 5
+_FEWEST_DRAWS = 8
+_FEWEST_SAMPLES = 1_000
+_LIBRARIES = 6e8  # bytes
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected seconds and bytes.
+
+    Attributes:
+        epoch: of one pass over the training samples.
+        epochs: at most.
+        score: of one importance draw of one sample.
+        scored: samples whose log p is computed.
+        draws: codes drawn for each.
+        map: of the map.
+        memory: bytes at the peak.
+    """
+
+    epoch: float
+    epochs: int
+    score: float
+    scored: int
+    draws: int
+    map: float
+    memory: float
+
+    @property
+    def total(self) -> float:
+        """Seconds in all."""
+        scoring = self.score * self.scored * self.draws
+        return self.epoch * self.epochs + scoring + self.map + _REST
+
+    def __str__(self) -> str:
+        return (
+            f"at most {duration(self.total)} ({self.epochs} epochs of {duration(self.epoch)}), "
+            f"{self.memory / 1e9:.1f} GB of memory"
+        )
+
+
+@dataclass(frozen=True)
+class Budgeted:
+    """What is done in the time there is.
+
+    Attributes:
+        epochs: at most.
+        samples: training samples, at most; None: all.
+        draws: codes drawn for each sample's log p.
+        map: how the map is made.
+    """
+
+    epochs: int
+    samples: int | None
+    draws: int
+    map: str
+
+
+def estimate(network: NetworkEstimator, train: Dataset, n: int, scored: int) -> Estimate:
+    """Try a few batches.
+
+    Args:
+        network: not fitted.
+        train: training samples.
+        n: samples in all.
+        scored: how many get a log p.
+    """
+    automatic = network.batch_size == "auto"
+    size = choose_schedule(len(train))[1] if automatic else int(network.batch_size)
+    part = train[: min(len(train), _TRIAL_BATCHES * size)]
+    quick = {"early_stopping": False}
+    trial: Any = clone(network).set_params(epochs=1, **quick)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IsthmusWarning)
+        _timed(lambda: trial.fit(part))
+        once = _timed(lambda: trial.fit(part))
+        longer = once
+        if once < _LONG_TRIAL:
+            longer = _timed(lambda: trial.set_params(epochs=1 + _TRIAL_EPOCHS).fit(part))
+        epoch = (longer - once) / _TRIAL_EPOCHS if longer > once else once
+        rows = part[: min(len(part), _SCORED_ROWS)]
+        drawn = {} if isinstance(trial, Autoencoder) else {"draws": _DRAWS}
+        _timed(lambda: trial.log_prob(rows, **drawn))
+        score = _timed(lambda: trial.log_prob(rows, **drawn)) / len(rows) / _DRAWS
+    width = train.n_features * (1 if train.x.dtype == np.uint8 else 4)
+    return Estimate(
+        epoch * len(train) / len(part),
+        network.planned_epochs(len(train)),
+        score,
+        scored,
+        _DRAWS,
+        _MAP_SECONDS * n,
+        _LIBRARIES + 1.1 * n * width,
+    )
+
+
+def fit_to(budget: float, expected: Estimate, n_train: int) -> Budgeted:
+    """Fewer draws first, then a plainer map, then fewer epochs, then fewer training samples.
+
+    Two fifths of the time are for what follows training.
+    """
+    left = 0.4 * max(budget - _REST, 0.0)
+    method = "auto" if expected.map <= left / 2 else "pca"
+    left -= expected.map if method == "auto" else 0.0
+    draws = int(left / max(expected.score * expected.scored, 1e-12))
+    draws = max(_FEWEST_DRAWS, min(draws, expected.draws))
+    others = draws * expected.score * expected.scored + (expected.map if method == "auto" else 0)
+    training = max(budget - _REST - others, 0.1 * budget)
+    epochs = int(training / max(expected.epoch, 1e-9))
+    if epochs >= _FEWEST_EPOCHS:
+        return Budgeted(min(epochs, expected.epochs), None, draws, method)
+    share = training / (_FEWEST_EPOCHS * expected.epoch)
+    samples = max(min(n_train, _FEWEST_SAMPLES), int(share * n_train))
+    return Budgeted(min(_FEWEST_EPOCHS, expected.epochs), samples, draws, method)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Example:
+        >>> duration(0.02), duration(75), duration(5400)
+        ('0.02 s', '75 s', '90 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
