@@ -254,7 +254,7 @@ def test_unknown_solvers_are_refused():
 def test_a_solver_that_does_not_converge_is_replaced_with_a_warning(monkeypatch):
     from scipy.sparse.linalg import ArpackError
 
-    from isthmus.estimators import linear as module
+    from isthmus.estimators import solvers as module
 
     def fail(*_: Any, **__: Any) -> None:
         raise ArpackError(-1)

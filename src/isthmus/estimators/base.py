@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from isthmus.contracts import FloatArray
-from isthmus.errors import RunCorruptError
+from isthmus.errors import DataError, RunCorruptError
 from isthmus.estimators.inputs import Inputs, read_inputs
 from isthmus.models.corruption import Corruption
 from isthmus.models.likelihoods import Likelihood
@@ -69,6 +69,17 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _read(self, X: Any, mask: Any = None, variance: Any = None) -> Inputs:
         check_is_fitted(self)
         return read_inputs(self, X, reset=False, mask=mask, variance=variance)
+
+    def _refuse_unfit(self, n: int, d: int) -> None:
+        """Refuse to fit ``latent_dim`` latents to data ``(n, d)`` that cannot tell them."""
+        if n < 2:
+            raise DataError("1 sample (n_samples = 1) is too few", remedy="give at least 2")
+        largest = min(n, d)
+        if not 1 <= self.latent_dim <= largest:
+            raise DataError(
+                f"latent_dim should be from 1 to {largest} (n_samples = {n}, n_features = {d}), "
+                f"but got {self.latent_dim}"
+            )
 
     def _shaped(self, flat: FloatArray) -> FloatArray:
         return flat.reshape(len(flat), *self.sample_shape_)

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 from scipy.sparse import issparse
-from scipy.sparse.linalg import ArpackError, LinearOperator, svds
+from scipy.special import ndtr
 from sklearn.utils import check_random_state
-from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from isthmus.contracts import Array, FloatArray
+from isthmus.contracts import BoolArray, FloatArray
 from isthmus.data.describe import describe
-from isthmus.data.scaling import moments
-from isthmus.errors import DataError, IsthmusWarning, UsageError
+from isthmus.errors import UsageError
 from isthmus.estimators.base import LatentEstimator
+from isthmus.estimators.conditional import (
+    Conditional,
+    Law,
+    Observed,
+    Spectrum,
+    condition,
+    maximise,
+)
 from isthmus.estimators.inputs import Inputs, read_inputs
+from isthmus.estimators.solvers import (
+    SOLVERS,
+    column_moments,
+    leading_factors,
+    oriented,
+    squarable,
+    standardised,
+)
 from isthmus.models.special import log_normal_interval
 from isthmus.models.variational import importance_log_prob, keyed_normals, row_keys
 
 __all__ = ["TruncatedSVD"]
 
-_GRAM_LIMIT = 4096  # up to this smaller side the Gram matrix and its eigenvectors are fastest
 _ROWS = 4096
-_VALUES = 1 << 23
+_VALUES = 1 << 23  # numbers held at a time
+_EDGE = 2.0**-53  # ranks keep off 0 and 1
 
-
-class _Factors(NamedTuple):
-    """Leading right singular vectors ``(k, d)`` and singular values ``(k,)``, largest first."""
-
-    components: FloatArray
-    values: FloatArray
+_Compute = Callable[[Observed, Conditional], tuple[FloatArray, ...]]
 
 
 class TruncatedSVD(LatentEstimator):
@@ -46,6 +53,12 @@ class TruncatedSVD(LatentEstimator):
     With its log p: probabilistic PCA (Tipping & Bishop 1999) on the same data,
     :math:`N(\mu, V (\Lambda - \sigma^2) V^T + \sigma^2 I)`, where :math:`\sigma^2` is the mean
     residual variance in training.
+
+    Of samples that a mask shows in part, and of values with a known noise variance, which adds to
+    :math:`\sigma^2`, it is the same law, fitted to what was observed by
+    expectation-maximisation (see :func:`~isthmus.estimators.conditional.maximise`) and
+    conditioned on it exactly. Where everything was observed exactly, that is the decomposition
+    itself.
 
     Args:
         latent_dim: the rank k.
@@ -87,71 +100,92 @@ class TruncatedSVD(LatentEstimator):
         self.solver = solver
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None) -> Self:
         """Find the components of samples.
 
         Args:
             X: a ``Dataset``, an array ``(n, d)`` or ``(n, H, W, C)``, a frame, a sparse matrix
                 or a torch tensor.
             y: ignored.
+            mask: as ``X``, True where observed; here and in all other methods for bare arrays,
+                as a ``Dataset`` brings its own.
+            variance: as ``X``, the known noise variance, data units squared; likewise.
 
         Raises:
             DataError: k exceeds the smaller side of the data, or there is one sample only.
         """
-        inputs = read_inputs(self, X, reset=True)
+        inputs = read_inputs(self, X, reset=True, mask=mask, variance=variance)
         n, d = inputs.x.shape
-        self._refuse(n, d)
-        x = _squarable(inputs.x)
+        self._refuse_unfit(n, d)
+        if self.solver not in SOLVERS:
+            known = f"{', '.join(SOLVERS[:-1])} or {SOLVERS[-1]}"
+            raise UsageError(f"solver should be {known}, not {self.solver!r}")
         self.seed_ = self._seed()
-        mean, variance = _sparse_moments(x) if issparse(x) else moments(x)
+        seen = _shown_in_part(inputs)
+        x = squarable(inputs.x if seen is None else np.where(seen, inputs.x, 0))
+        mean, square = column_moments(x, seen)
         self.mean_ = mean if self.center else np.zeros_like(mean)
-        second = variance + (mean - self.mean_) ** 2
-        self.scale_ = np.where(second > 0, np.sqrt(second), 1.0) if self.scale else np.ones(d)
-        total = float((second / self.scale_**2).sum())
-        factors = self._solve(x)
-        self.components_, self.singular_values_ = _oriented(factors.components), factors.values
+        square = square + (mean - self.mean_) ** 2
+        self.scale_ = np.where(square > 0, np.sqrt(square), 1.0) if self.scale else np.ones(d)
         self.quantum_ = np.broadcast_to(np.asarray(describe(inputs.dataset).quantum), (d,)).copy()
-        self._fit_noise(n, d, total)
+        if seen is None and inputs.variance is None:
+            spectrum = self._spectrum(x, float((square / self.scale_**2).sum()))
+        else:
+            data = Observed(x, seen, inputs.variance, self.mean_, self.scale_)
+            spectrum = maximise(data, self._first(data), center=self.center)
+        self._keep(spectrum, n)
         return self
 
-    def _refuse(self, n: int, d: int) -> None:
-        if n < 2:
-            raise DataError("1 sample (n_samples = 1) is too few", remedy="give at least 2")
-        if not 1 <= self.latent_dim <= min(n, d):
-            raise DataError(
-                f"latent_dim should be from 1 to {min(n, d)} (n_samples = {n}, n_features = {d}), "
-                f"but got {self.latent_dim}"
-            )
-        if self.solver not in ("auto", "gram", "arpack", "randomized"):
-            raise UsageError(
-                f"solver should be auto, gram, arpack or randomized, not {self.solver!r}"
-            )
-
-    def _fit_noise(self, n: int, d: int, total: float) -> None:
-        explained = self.singular_values_**2 / n
-        rounding = float((self.quantum_ / self.scale_).max()) ** 2 / 12
-        floor = rounding + (1e-12 * total / d or 1e-42)
-        residual = max(total - float(explained.sum()), 0.0) / max(d - self.latent_dim, 1)
-        self.noise_variance_ = max(residual, floor)
-        self.explained_variance_ = explained
-        self.explained_variance_ratio_ = (
-            explained / total if total > 0 else np.zeros_like(explained)
+    def _spectrum(self, x: Any, total: float) -> Spectrum:
+        components, values = leading_factors(
+            x,
+            self.latent_dim,
+            mean=self.mean_,
+            scale=self.scale_,
+            solver=self.solver,
+            seed=self.seed_,
         )
+        n, d = x.shape
+        rounding = float((self.quantum_ / self.scale_).max()) ** 2 / 12
+        return Spectrum(np.zeros(d), components, values**2 / n, total, rounding)
+
+    def _first(self, data: Observed) -> Spectrum:
+        """That of the samples with each gap filled by its feature's mean."""
+        gap = False if data.mask is None else ~data.mask
+        dtype = np.float64 if data.x.dtype == np.float64 else np.float32
+        filled = np.where(gap, self.mean_.astype(dtype), data.x.astype(dtype, copy=False))
+        mean, square = column_moments(filled)
+        square += (mean - self.mean_) ** 2
+        return self._spectrum(filled, float((square / self.scale_**2).sum()))
+
+    def _keep(self, spectrum: Spectrum, n: int) -> None:
+        self.mean_ = self.mean_ + self.scale_ * spectrum.mean
+        self.components_ = oriented(spectrum.components)
+        self.singular_values_ = np.sqrt(n * spectrum.variances)
+        self.noise_variance_ = spectrum.noise
+        self.explained_variance_ = spectrum.variances
+        self.explained_variance_ratio_ = spectrum.variances / (spectrum.total or 1.0)
 
     @property
     def _variances(self) -> FloatArray:
         """Of the codes, in probabilistic PCA."""
         return np.maximum(self.explained_variance_, self.noise_variance_)
 
-    def transform(self, X: Any) -> FloatArray:
-        """Codes of samples: coordinates along the components, ``(n, k)``."""
-        inputs = self._read(X)
+    def transform(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
+        """Codes of samples: coordinates along the components, ``(n, k)``.
+
+        Of what was observed in part, or with noise, their expectation.
+        """
+        inputs = self._read(X, mask, variance)
+        if _is_partial(inputs):
+            return self._expected(inputs)[0].astype(inputs.dtype)
         projection = (self.components_ / self.scale_).T
         if issparse(inputs.x):
             codes = inputs.x @ projection - self.mean_ @ projection
         else:
+            blocks = (inputs.x[part] for part in inputs.chunks(_ROWS))
             codes = np.concatenate(
-                [self._standard(inputs.x[p]) @ self.components_.T for p in inputs.chunks(_ROWS)]
+                [standardised(b, self.mean_, self.scale_) @ self.components_.T for b in blocks]
             )
         return np.asarray(codes, inputs.dtype)
 
@@ -169,16 +203,97 @@ class TruncatedSVD(LatentEstimator):
         """The same as :meth:`inverse_transform`."""
         return self.inverse_transform(z)
 
-    def reconstruct(self, X: Any) -> FloatArray:
+    def reconstruct(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Samples projected on the components and back, data units."""
-        return self.inverse_transform(self.transform(X))
+        return self.inverse_transform(self.transform(X, mask=mask, variance=variance))
 
-    def posterior(self, X: Any) -> tuple[FloatArray, FloatArray]:
+    def posterior(
+        self, X: Any, *, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Codes, and the standard deviation of their posterior in probabilistic PCA."""
+        inputs = self._read(X, mask, variance)
+        if _is_partial(inputs):
+            codes, scale = (each.astype(inputs.dtype) for each in self._expected(inputs))
+            return codes, scale
         codes = self.transform(X)
         kept = 1 - self.noise_variance_ / self._variances
         scale = np.sqrt(self.noise_variance_ * kept).astype(codes.dtype)
         return codes, np.broadcast_to(scale, codes.shape).copy()
+
+    def _expected(self, inputs: Inputs) -> list[FloatArray]:
+        """Expected codes and their standard deviations, ``(n, k)``."""
+
+        def expected(_: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+            return given.filled @ self.components_.T, given.deviations
+
+        return self._collect(inputs, expected)
+
+    def fill(
+        self, X: Any, *, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Samples with their gaps filled, and the standard deviation of each value.
+
+        A hidden value becomes its conditional mean given those observed; its standard deviation
+        is that of a new value there, with the residual noise. Observed values are as they were,
+        with 0. Two arrays ``(n, *sample_shape)``, data units.
+        """
+        inputs = self._read(X, mask, variance)
+
+        def filled(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+            hidden = np.zeros(part.x.shape, np.bool_) if part.mask is None else ~part.mask
+            known = given.variances(self.components_) + self.noise_variance_
+            values = np.where(hidden, given.filled * self.scale_ + self.mean_, part.x)
+            deviation = np.where(hidden, np.sqrt(known) * self.scale_, 0.0)
+            return values.astype(inputs.dtype), deviation.astype(inputs.dtype)
+
+        values, deviation = self._collect(inputs, filled, self.latent_dim)
+        return self._shaped(values), self._shaped(deviation)
+
+    def predictive_ranks(
+        self, X: Any, *, seed: int = 0, mask: Any = None, variance: Any = None
+    ) -> FloatArray:
+        """Where each value stands in its predictive law: ``(n, *sample_shape)`` in (0, 1).
+
+        The distribution function of p(x_j|z) at x_j, for one z a sample from its posterior:
+        uniform for data from the model. Quantised values are spread evenly over the probability
+        of their bin (Dunn & Smyth 1996; Czado et al. 2009). NaN where hidden.
+
+        Args:
+            X: the samples.
+            seed: of z and of the spreading, with each sample's content: order does not matter.
+            mask: as in ``fit``.
+            variance: as in ``fit``.
+        """
+        inputs = self._read(X, mask, variance)
+        k, d = self.latent_dim, self.n_features_in_
+
+        def ranked(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+            keys = row_keys(torch.as_tensor(part.shown), seed)
+            noise = keyed_normals(keys, 1, k + d).numpy()
+            mean = given.draws(noise[..., :k])[:, 0] @ self.components_
+            sigma = np.sqrt(part.noise(self.noise_variance_))
+            half = self.quantum_ / self.scale_ / 2
+            low, high = (ndtr((part.values - mean + side) / sigma) for side in (-half, half))
+            ranks = np.clip(low + ndtr(noise[:, 0, k:]) * (high - low), _EDGE, 1 - _EDGE)
+            return (ranks if part.mask is None else np.where(part.mask, ranks, np.nan),)
+
+        return self._shaped(self._collect(inputs, ranked)[0])
+
+    def _collect(self, inputs: Inputs, compute: _Compute, width: int = 1) -> list[FloatArray]:
+        """Condition on blocks of samples and join what ``compute`` makes of that.
+
+        It may hold ``width`` numbers for each value.
+        """
+        d, k = self.n_features_in_, self.latent_dim
+        law = Law(np.zeros(d), self.components_, self._variances, self.noise_variance_)
+        mask, pieces = _shown_in_part(inputs), []
+        for rows in inputs.chunks(max(1, _VALUES // max(width * d, k * k))):
+            x = inputs.x[rows].toarray() if issparse(inputs.x) else inputs.x[rows]
+            seen = None if mask is None else mask[rows]
+            noise = None if inputs.variance is None else inputs.variance[rows]
+            part = Observed(x, seen, noise, self.mean_, self.scale_)
+            pieces.append(compute(part, condition(law, part)))
+        return [np.concatenate(piece) for piece in zip(*pieces, strict=True)]
 
     def likelihood_parameters(self, z: FloatArray) -> Mapping[str, FloatArray]:
         """Mean and standard deviation of p(x|z), each ``(n, *sample_shape)``, data units."""
@@ -186,13 +301,13 @@ class TruncatedSVD(LatentEstimator):
         scale = np.sqrt(self.noise_variance_) * self.scale_.reshape(self.sample_shape_)
         return {"mean": mean, "scale": np.broadcast_to(scale, mean.shape).astype(mean.dtype)}
 
-    def score_samples(self, X: Any) -> FloatArray:
+    def score_samples(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """:meth:`log_prob` without its error, ``(n,)``."""
-        return self.log_prob(X)[0]
+        return self.log_prob(X, mask=mask, variance=variance)[0]
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None) -> float:
         """Mean of :meth:`score_samples`, nats per sample."""
-        return float(self.score_samples(X).mean())
+        return float(self.score_samples(X, mask=mask, variance=variance).mean())
 
     @property
     def measure_(self) -> str:
@@ -201,49 +316,44 @@ class TruncatedSVD(LatentEstimator):
         quantised = self.quantum_ > 0
         return "mass" if quantised.all() else "mixed" if quantised.any() else "density"
 
-    def log_prob(self, X: Any, *, draws: int = 16) -> tuple[FloatArray, FloatArray]:
+    def log_prob(
+        self, X: Any, *, draws: int = 16, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Log p(x) of probabilistic PCA and its standard error, nats, data units, ``(n,)`` each.
 
-        Closed form for continuous data. Of quantised values it is the mass of their bins: the
-        density times the posterior mean of the ratio of mass to density, by ``draws`` codes from
-        the exact posterior.
+        That of the observed values, with those hidden integrated out. Closed form for continuous
+        data. Of quantised values it is the mass of their bins: the density times the posterior
+        mean of the ratio of mass to density, by ``draws`` codes from the exact posterior.
         """
-        inputs = self._read(X)
-        pieces = [self._log_prob(inputs, part, draws) for part in inputs.chunks(self._rows(draws))]
-        value, error = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
+        inputs = self._read(X, mask, variance)
+        jacobian = np.where(self.quantum_ > 0, 0.0, np.log(self.scale_))
+
+        def scored(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+            lost = jacobian.sum() if part.mask is None else part.mask @ jacobian
+            density = given.log_prob - lost
+            if not (self.quantum_ > 0).any():
+                return density, np.zeros_like(density)
+            value, error, _ = importance_log_prob(self._log_mass_ratios(part, given, draws))
+            return density + value.numpy(), error.numpy()
+
+        value, error = self._collect(inputs, scored, draws)
         return value, error
 
-    def _rows(self, draws: int) -> int:
-        return max(1, _VALUES // (draws * self.n_features_in_))
-
-    def _log_prob(self, inputs: Inputs, part: slice, draws: int) -> tuple[FloatArray, FloatArray]:
-        raw = inputs.x[part].toarray() if issparse(inputs.x) else inputs.x[part]
-        x = self._standard(raw)
-        codes = x @ self.components_.T
-        d, k = self.n_features_in_, self.latent_dim
-        residual = np.maximum((x**2).sum(1) - (codes**2).sum(1), 0.0)
-        log_det = np.log(self._variances).sum() + (d - k) * math.log(self.noise_variance_)
-        square = (codes**2 / self._variances).sum(1) + residual / self.noise_variance_
-        density = -0.5 * (square + log_det + d * math.log(2 * math.pi))
-        density -= np.log(self.scale_[self.quantum_ == 0]).sum()
-        if not (self.quantum_ > 0).any():
-            return density, np.zeros_like(density)
-        value, error, _ = importance_log_prob(self._log_mass_ratios(raw, x, codes, draws))
-        return density + value.numpy(), error.numpy()
-
-    def _log_mass_ratios(self, raw: Array, x: Array, codes: Array, draws: int) -> Tensor:
+    def _log_mass_ratios(self, part: Observed, given: Conditional, draws: int) -> Tensor:
         """Sum over quantised values of log mass - log density, ``(n, draws)``."""
-        kept = 1 - self.noise_variance_ / self._variances
-        spread = np.sqrt(self.noise_variance_ * kept)
-        noise = keyed_normals(row_keys(torch.as_tensor(raw), self.seed_), draws, self.latent_dim)
-        z = torch.as_tensor(codes * kept)[:, None] + torch.as_tensor(spread) * noise
-        chosen = torch.as_tensor(self.quantum_ > 0)
-        sigma = math.sqrt(self.noise_variance_)
-        mean = z.float() @ torch.as_tensor(self.components_[:, self.quantum_ > 0]).float()
-        middle = (torch.as_tensor(x)[:, chosen].float()[:, None] - mean) / sigma
-        width = torch.as_tensor(self.quantum_ / self.scale_)[chosen].float() / sigma
-        log_density = -0.5 * (middle**2 + math.log(2 * math.pi)) - math.log(sigma)
-        return (log_normal_interval(middle, width) - log_density).double().sum(-1)
+        chosen = self.quantum_ > 0
+        keys = row_keys(torch.as_tensor(part.shown), self.seed_)
+        z = torch.as_tensor(given.draws(keyed_normals(keys, draws, self.latent_dim).numpy()))
+        mean = z.float() @ torch.as_tensor(self.components_[:, chosen]).float()
+        noise = np.broadcast_to(part.noise(self.noise_variance_), part.x.shape[1:])
+        sigma = torch.as_tensor(np.sqrt(noise)[..., chosen]).float().unsqueeze(-2)
+        middle = (torch.as_tensor(part.values[:, chosen]).float()[:, None] - mean) / sigma
+        width = torch.as_tensor((self.quantum_ / self.scale_)[chosen]).float() / sigma
+        log_density = -0.5 * (middle**2 + math.log(2 * math.pi)) - torch.log(sigma)
+        ratio = log_normal_interval(middle, width) - log_density
+        if part.mask is not None:
+            ratio = ratio.where(torch.as_tensor(part.mask[:, None, chosen]), 0.0)
+        return ratio.double().sum(-1)
 
     def sample(self, n: int = 1, *, noise: bool = False, random_state: Any = None) -> FloatArray:
         """``n`` new samples, data units; with ``noise``, the residual variance is added."""
@@ -256,82 +366,6 @@ class TruncatedSVD(LatentEstimator):
             deviation = math.sqrt(self.noise_variance_) * self.scale_
             flat = flat + rng.standard_normal(flat.shape) * deviation
         return self._shaped(flat.astype(np.float32))
-
-    def _standard(self, block: Array) -> FloatArray:
-        double = block.dtype == np.float64
-        wide: FloatArray = block.astype(np.float64 if double else np.float32)
-        return (wide - self.mean_) / self.scale_
-
-    def _solve(self, x: Any) -> _Factors:
-        n, d = x.shape
-        solver = self.solver
-        if solver == "auto":
-            solver = "gram" if min(n, d) <= _GRAM_LIMIT else "arpack"
-        if solver == "arpack" and self.latent_dim < min(n, d):
-            try:
-                return self._arpack(x)
-            except ArpackError as error:
-                warnings.warn(
-                    f"the exact solver did not converge ({error}); randomized SVD was used",
-                    IsthmusWarning,
-                    stacklevel=4,
-                )
-            solver = "randomized"
-        if solver == "randomized":
-            dense = self._standard(x.toarray() if issparse(x) else x)
-            _, values, components = randomized_svd(
-                dense, self.latent_dim, n_iter=7, random_state=self.seed_
-            )
-            return _Factors(components, values)
-        return self._gram_features(x) if d <= n else self._gram_samples(x)
-
-    def _gram_features(self, x: Any) -> _Factors:
-        n, d = x.shape
-        if issparse(x):
-            wide = x.astype(np.float64)
-            gram = (wide.T @ wide).toarray() - n * np.outer(self.mean_, self.mean_)
-            gram /= np.outer(self.scale_, self.scale_)
-        else:
-            gram = np.zeros((d, d))
-            for start in range(0, n, _ROWS):
-                block = self._block(x[start : start + _ROWS])
-                gram += block.T @ block
-        values, vectors = eigh(gram, subset_by_index=(d - self.latent_dim, d - 1))
-        return _Factors(vectors.T[::-1], np.sqrt(np.maximum(values[::-1], 0)))
-
-    def _gram_samples(self, x: Any) -> _Factors:
-        n = x.shape[0]
-        dense = self._block(x.toarray() if issparse(x) else x)
-        gram = np.asarray(dense @ dense.T, np.float64)
-        values, vectors = eigh(gram, subset_by_index=(n - self.latent_dim, n - 1))
-        singular = np.sqrt(np.maximum(values[::-1], 0))
-        components = (dense.T @ vectors[:, ::-1].astype(dense.dtype)).T.astype(np.float64)
-        # orthonormal also where a singular value is 0 and its direction is free
-        q, r = np.linalg.qr(components.T)
-        signs = np.where(np.diag(r) < 0, -1.0, 1.0)
-        return _Factors((q * signs).T, singular)
-
-    def _block(self, block: Array) -> FloatArray:
-        """Standardised, in float32 unless the data are float64, for fast products."""
-        dtype = np.float64 if block.dtype == np.float64 else np.float32
-        out = np.asarray(block, dtype) - self.mean_.astype(dtype)
-        return out / self.scale_.astype(dtype) if self.scale else out
-
-    def _arpack(self, x: Any) -> _Factors:
-        inverse = 1 / self.scale_
-
-        def forward(v: FloatArray) -> FloatArray:
-            w = inverse * np.ravel(v)
-            return np.asarray(x @ w - self.mean_ @ w)
-
-        def backward(u: FloatArray) -> FloatArray:
-            flat = np.ravel(u)
-            return np.asarray(inverse * (x.T @ flat - self.mean_ * flat.sum()))
-
-        operator = LinearOperator(x.shape, matvec=forward, rmatvec=backward, dtype=np.float64)
-        start = np.random.default_rng(self.seed_).standard_normal(min(x.shape))
-        _, values, components = svds(operator, self.latent_dim, v0=start)
-        return _Factors(components[::-1], values[::-1])
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         arrays = {
@@ -355,32 +389,10 @@ class TruncatedSVD(LatentEstimator):
         self.noise_variance_, self.seed_ = float(facts["noise_variance"]), int(facts["seed"])
 
 
-def _oriented(components: FloatArray) -> FloatArray:
-    """Each component with its largest entry positive, so that signs do not depend on a solver."""
-    components = np.asarray(components, np.float64)
-    largest = np.abs(components).argmax(1)
-    signs = np.sign(components[np.arange(len(components)), largest])
-    return components * np.where(signs == 0, 1.0, signs)[:, None]
+def _shown_in_part(inputs: Inputs) -> BoolArray | None:
+    """The mask, if it hides anything."""
+    return None if inputs.mask is None or inputs.mask.all() else inputs.mask
 
 
-def _squarable(x: Any) -> Any:
-    """The samples, widened where their squares would leave float32.
-
-    Raises:
-        DataError: their squares leave float64 too.
-    """
-    peak = max(-float(x.min()), float(x.max()))
-    if peak and not 1e-140 < peak < 1e140:
-        raise DataError(
-            f"squares of values up to {peak:.3g} exceed float64",
-            remedy="divide the data by their scale first",
-        )
-    wide = x.dtype == np.float32 and peak and not 1e-15 < peak < 1e15
-    return x.astype(np.float64) if wide else x
-
-
-def _sparse_moments(x: Any) -> tuple[FloatArray, FloatArray]:
-    x = x.astype(np.float64)
-    mean = np.asarray(x.mean(0)).ravel()
-    square = np.asarray(x.multiply(x).mean(0)).ravel()
-    return mean, np.maximum(square - mean**2, 0.0)
+def _is_partial(inputs: Inputs) -> bool:
+    return inputs.variance is not None or _shown_in_part(inputs) is not None

@@ -1,0 +1,164 @@
+"""Leading singular vectors of standardised samples, exactly or by random projections."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse import issparse
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
+from sklearn.utils.extmath import randomized_svd
+
+from isthmus.contracts import Array, BoolArray, FloatArray
+from isthmus.data.scaling import moments
+from isthmus.errors import DataError, IsthmusWarning
+
+__all__ = [
+    "SOLVERS",
+    "Factors",
+    "column_moments",
+    "leading_factors",
+    "oriented",
+    "squarable",
+    "standardised",
+]
+
+SOLVERS = ("auto", "gram", "arpack", "randomized")
+
+_GRAM_LIMIT = 4096  # up to this smaller side the Gram matrix and its eigenvectors are fastest
+_ROWS = 4096
+
+
+class Factors(NamedTuple):
+    """Leading right singular vectors ``(k, d)`` and singular values ``(k,)``, largest first."""
+
+    components: FloatArray
+    values: FloatArray
+
+
+def leading_factors(
+    x: Any, k: int, *, mean: FloatArray, scale: FloatArray, solver: str, seed: int
+) -> Factors:
+    """The ``k`` leading factors of ``(x - mean) / scale``, where ``x`` is ``(n, d)``.
+
+    Args:
+        x: dense, or CSR.
+        k: how many.
+        mean: subtracted, ``(d,)``.
+        scale: divided by, ``(d,)``.
+        solver: one of ``SOLVERS``.
+        seed: of the solvers that start at random.
+    """
+    n, d = x.shape
+    if solver == "auto":
+        solver = "gram" if min(n, d) <= _GRAM_LIMIT else "arpack"
+    if solver == "arpack" and k < min(n, d):
+        try:
+            return _arpack(x, k, mean, scale, seed)
+        except ArpackError as error:
+            warnings.warn(
+                f"the exact solver did not converge ({error}); randomized SVD was used",
+                IsthmusWarning,
+                stacklevel=4,
+            )
+        solver = "randomized"
+    if solver == "randomized":
+        dense = standardised(x.toarray() if issparse(x) else x, mean, scale)
+        _, values, components = randomized_svd(dense, k, n_iter=7, random_state=seed)
+        return Factors(components, values)
+    gram = _gram_features if d <= n else _gram_samples
+    return gram(x, k, mean, scale)
+
+
+def standardised(block: Array, mean: FloatArray, scale: FloatArray) -> FloatArray:
+    """``(block - mean) / scale`` in the precision of the mean."""
+    wide: FloatArray = block.astype(np.float64 if block.dtype == np.float64 else np.float32)
+    return (wide - mean) / scale
+
+
+def _gram_features(x: Any, k: int, mean: FloatArray, scale: FloatArray) -> Factors:
+    n, d = x.shape
+    if issparse(x):
+        wide = x.astype(np.float64)
+        gram = (wide.T @ wide).toarray() - n * np.outer(mean, mean)
+        gram /= np.outer(scale, scale)
+    else:
+        gram = np.zeros((d, d))
+        for start in range(0, n, _ROWS):
+            block = _block(x[start : start + _ROWS], mean, scale)
+            gram += block.T @ block
+    values, vectors = eigh(gram, subset_by_index=(d - k, d - 1))
+    return Factors(vectors.T[::-1], np.sqrt(np.maximum(values[::-1], 0)))
+
+
+def _gram_samples(x: Any, k: int, mean: FloatArray, scale: FloatArray) -> Factors:
+    n = x.shape[0]
+    dense = _block(x.toarray() if issparse(x) else x, mean, scale)
+    gram = np.asarray(dense @ dense.T, np.float64)
+    values, vectors = eigh(gram, subset_by_index=(n - k, n - 1))
+    singular = np.sqrt(np.maximum(values[::-1], 0))
+    components = (dense.T @ vectors[:, ::-1].astype(dense.dtype)).T.astype(np.float64)
+    # orthonormal also where a singular value is 0 and its direction is free
+    q, r = np.linalg.qr(components.T)
+    signs = np.where(np.diag(r) < 0, -1.0, 1.0)
+    return Factors((q * signs).T, singular)
+
+
+def _block(block: Array, mean: FloatArray, scale: FloatArray) -> FloatArray:
+    """Standardised, in float32 unless the data are float64, for fast products."""
+    dtype = np.float64 if block.dtype == np.float64 else np.float32
+    out = np.asarray(block, dtype) - mean.astype(dtype)
+    return out if (scale == 1).all() else out / scale.astype(dtype)
+
+
+def _arpack(x: Any, k: int, mean: FloatArray, scale: FloatArray, seed: int) -> Factors:
+    inverse = 1 / scale
+
+    def forward(v: FloatArray) -> FloatArray:
+        w = inverse * np.ravel(v)
+        return np.asarray(x @ w - mean @ w)
+
+    def backward(u: FloatArray) -> FloatArray:
+        flat = np.ravel(u)
+        return np.asarray(inverse * (x.T @ flat - mean * flat.sum()))
+
+    operator = LinearOperator(x.shape, matvec=forward, rmatvec=backward, dtype=np.float64)
+    start = np.random.default_rng(seed).standard_normal(min(x.shape))
+    _, values, components = svds(operator, k, v0=start)
+    return Factors(components[::-1], values[::-1])
+
+
+def oriented(components: FloatArray) -> FloatArray:
+    """Each component with its largest entry positive, so that signs do not depend on a solver."""
+    components = np.asarray(components, np.float64)
+    largest = np.abs(components).argmax(1)
+    signs = np.sign(components[np.arange(len(components)), largest])
+    return components * np.where(signs == 0, 1.0, signs)[:, None]
+
+
+def squarable(x: Any) -> Any:
+    """The samples, widened where their squares would leave float32.
+
+    Raises:
+        DataError: their squares leave float64 too.
+    """
+    peak = max(-float(x.min()), float(x.max()))
+    if peak and not 1e-140 < peak < 1e140:
+        raise DataError(
+            f"squares of values up to {peak:.3g} exceed float64",
+            remedy="divide the data by their scale first",
+        )
+    wide = x.dtype == np.float32 and peak and not 1e-15 < peak < 1e15
+    return x.astype(np.float64) if wide else x
+
+
+def column_moments(x: Any, mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of each column, sparse or dense, over the observed values."""
+    if not issparse(x):
+        return moments(x, mask)
+    x = x.astype(np.float64)
+    mean = np.asarray(x.mean(0)).ravel()
+    square = np.asarray(x.multiply(x).mean(0)).ravel()
+    return mean, np.maximum(square - mean**2, 0.0)
