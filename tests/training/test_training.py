@@ -36,6 +36,7 @@ def samples(n: int = 90, d: int = 8, seed: int = 0) -> Samples:
 def trainer(
     *,
     data: Samples | None = None,
+    rows: torch.Tensor | None = None,
     validation: Samples | None = None,
     objective: Objective = ELBO(),  # noqa: B008 - frozen
     hooks: Hooks = Hooks(),  # noqa: B008 - frozen
@@ -52,6 +53,7 @@ def trainer(
         network,
         objective,
         samples() if data is None else data,
+        rows=rows,
         validation=validation,
         corruption=corruption,
         settings=Settings(**(defaults | settings)),
@@ -398,6 +400,47 @@ def test_masked_values_and_their_noise_reach_the_loss():
         run.run()
         runs.append(weights(run))
     assert runs[0] == runs[1]
+
+
+def test_rows_make_up_an_epoch():
+    """Rows named twice are as the samples given twice; all rows, or none named, are one thing."""
+    data, rows = samples(), torch.cat([torch.arange(90), torch.arange(20)])
+    pairs = [
+        (trainer(data=data, rows=rows), trainer(data=data.take(rows))),
+        (trainer(data=data, rows=torch.arange(90)), trainer(data=data)),
+    ]
+    for named, given in pairs:
+        assert named.run() == given.run()
+        assert weights(named) == weights(given)
+    assert pairs[0][0].history.rows[0]["step"] == math.ceil(110 / 16)
+
+
+def test_rows_that_are_not_named_are_not_seen():
+    data = samples()
+    data.x[60:] = math.nan
+    history = trainer(data=data, rows=torch.arange(60)).run()
+    assert all(math.isfinite(row["train"]["loss"]) for row in history.rows)
+
+
+def test_the_part_that_left_the_finite_numbers_is_named():
+    data = samples()
+    data.x[7] = 3e38
+    data.x[8] = -3e38
+    with pytest.raises(NumericalError, match=r"at step \d+ \(first in encoder\.0 \(Linear\)\)"):
+        trainer(data=data, objective=Reconstruction()).run()
+
+
+def test_unobserved_values_are_shown_as_the_fill_and_cost_nothing():
+    network = trainer().network
+    network.fill.copy_(torch.arange(8.0))
+    x, mask = samples(4).x, torch.ones(4, 8, dtype=torch.bool)
+    mask[:, 3] = False
+    batch = network.batch(x, mask, torch.full((4, 8), math.nan).where(~mask, 0.25))
+    assert (batch.seen[:, 3] == 3).all()
+    assert torch.equal(batch.seen[mask], x[mask])
+    assert torch.isfinite(batch.variance).all()
+    z = torch.zeros(4, 2)
+    assert torch.isfinite(network.log_likelihood(z, batch)).all()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ them itself, so that a saved network is whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -16,8 +17,11 @@ from torch import Tensor, nn
 from isthmus.models.distributions import Distribution
 from isthmus.models.likelihoods import Known, Likelihood
 from isthmus.models.networks import Architecture
+from isthmus.models.responses import Response
 
-__all__ = ["AutoencoderNetwork", "Batch"]
+__all__ = ["AutoencoderNetwork", "Batch", "repeat_batch"]
+
+_NOISELESS = 1e-12  # model units squared
 
 
 class Batch(NamedTuple):
@@ -28,12 +32,14 @@ class Batch(NamedTuple):
         seen: what the encoder is shown: the target, perhaps corrupted.
         mask: True where a value was observed, ``(batch, d)``.
         variance: known noise variance of each value, ``(batch, d)``, model units squared.
+        aux: what a response needs to know of each sample, ``(batch,)`` each.
     """
 
     target: Tensor
     seen: Tensor
     mask: Tensor | None = None
     variance: Tensor | None = None
+    aux: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class AutoencoderNetwork(nn.Module):
@@ -50,6 +56,11 @@ class AutoencoderNetwork(nn.Module):
         scale: then divided by, a number or ``(d,)``, data units.
         quantum: spacing of the grid on which each value lies, a number or ``(d,)``, data units;
             0 where there is none.
+        fill: what stands for a value that was not observed, a number or ``(d,)``, model units.
+        response: of the instrument, between the decoder's mean and the likelihood.
+
+    Raises:
+        UsageError: the response cannot act on such samples, or with that scaling.
     """
 
     codes_per_latent = 1
@@ -57,6 +68,7 @@ class AutoencoderNetwork(nn.Module):
     offset: Tensor
     scale: Tensor
     quantum: Tensor
+    fill: Tensor
 
     def __init__(
         self,
@@ -68,18 +80,25 @@ class AutoencoderNetwork(nn.Module):
         offset: Tensor | float = 0.0,
         scale: Tensor | float = 1.0,
         quantum: Tensor | float = 0.0,
+        fill: Tensor | float = 0.0,
+        response: Response | None = None,
     ) -> None:
         super().__init__()
         d = int(torch.Size(sample_shape).numel())
         self.sample_shape, self.latent_dim, self.n_features = sample_shape, latent_dim, d
         self.likelihood = self.scoring = likelihood
+        self.response = response
         codes = latent_dim * self.codes_per_latent
         self.encoder = architecture.encoder(likelihood.n_inputs(d), sample_shape, codes)
         self.decoder = architecture.decoder(latent_dim, sample_shape, likelihood.n_outputs(d))
         self.learned = nn.ParameterDict(likelihood.initial(d))
-        for name, value in (("offset", offset), ("scale", scale), ("quantum", quantum)):
-            tensor = torch.as_tensor(value, dtype=torch.float32)
-            self.register_buffer(name, tensor if name != "quantum" else tensor.expand(d).clone())
+        for name, value in (("offset", offset), ("scale", scale)):
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
+        for name, value in (("quantum", quantum), ("fill", fill)):
+            wide = torch.as_tensor(value, dtype=torch.float32).expand(d).clone()
+            self.register_buffer(name, wide)
+        if response is not None:
+            response.check(sample_shape, self.offset)
 
     def scaled(self, x: Tensor) -> Tensor:
         """Samples ``(batch, d)`` from data units to model units, in the network's precision."""
@@ -90,16 +109,24 @@ class AutoencoderNetwork(nn.Module):
         return torch.addcmul(self.offset, t, self.scale)
 
     def batch(
-        self, x: Tensor, mask: Tensor | None = None, variance: Tensor | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        variance: Tensor | None = None,
+        aux: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> Batch:
-        """Scale samples ``(batch, d)`` in data units; unobserved values become zeros."""
+        """Scale samples ``(batch, d)`` in data units.
+
+        Values that were not observed become those of ``fill``, and noiseless.
+        """
         target = self.scaled(x)
+        if variance is not None:
+            variance = variance.to(self.scale.dtype) / self.scale**2
         if mask is not None:
-            target = target.where(mask, torch.zeros_like(target))
-        scaled_variance = (
-            None if variance is None else variance.to(self.scale.dtype) / self.scale**2
-        )
-        return Batch(target, target, mask, scaled_variance)
+            target = target.where(mask, self.fill)
+            if variance is not None:
+                variance = variance.where(mask, _NOISELESS)
+        return Batch(target, target, mask, variance, aux)
 
     def code(self, seen: Tensor) -> Tensor:
         """The code of each sample, deterministic: ``(batch, d)`` to ``(batch, k)``."""
@@ -107,13 +134,19 @@ class AutoencoderNetwork(nn.Module):
         return code
 
     def decode(self, z: Tensor, variance: Tensor | None = None) -> Distribution:
-        """p(x|z) in model units for codes ``(batch, k)``."""
-        known = Known(dict(self.learned.items()), self.quantum / self.scale, variance)
-        return self.likelihood(self.decoder(z).to(self.scale.dtype), known)
+        """p(x|z) in model units for codes ``(batch, k)``, as if without the response."""
+        return self._decoded(self.likelihood, z, variance)
+
+    def observed(self, z: Tensor, batch: Batch) -> Distribution:
+        """p(x|z) as measured: through the response, and with the noise of these samples."""
+        return self._responded(self.decode(z, batch.variance), batch)
 
     def log_likelihood(self, z: Tensor, batch: Batch) -> Tensor:
         """Log p(x|z) in nats, model units, summed over the observed values: ``(batch,)``."""
-        distribution = self.decode(z, batch.variance)
+        return self.compared(self.observed(z, batch), batch)
+
+    def compared(self, distribution: Distribution, batch: Batch) -> Tensor:
+        """The same for a distribution that :meth:`observed` gave."""
         if self.likelihood.fits_mass:
             values = distribution.log_score(batch.target, self.quantum / self.scale)
         else:
@@ -125,12 +158,22 @@ class AutoencoderNetwork(nn.Module):
 
         A density carries the Jacobian of the scaling; the mass of a bin needs none.
         """
-        known = Known(dict(self.learned.items()), self.quantum / self.scale, batch.variance)
-        distribution = self.scoring(self.decoder(z).to(self.scale.dtype), known)
-        values = distribution.log_score(batch.target, known.quantum)
+        distribution = self._responded(self._decoded(self.scoring, z, batch.variance), batch)
+        values = distribution.log_score(batch.target, self.quantum / self.scale)
         if not self.scoring.discrete:
             values = values - torch.log(self.scale) * (self.quantum == 0)
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
+
+    def _decoded(self, likelihood: Likelihood, z: Tensor, variance: Tensor | None) -> Distribution:
+        known = Known(dict(self.learned.items()), self.quantum / self.scale, variance)
+        return likelihood(self.decoder(z).to(self.scale.dtype), known)
+
+    def _responded(self, distribution: Distribution, batch: Batch) -> Distribution:
+        if self.response is None:
+            return distribution
+        mean = self.unscaled(distribution.mean)
+        measured = self.response(mean, batch.aux, self.sample_shape)
+        return distribution.with_mean(self.scaled(measured))
 
     @property
     def measure(self) -> str:
@@ -142,5 +185,7 @@ class AutoencoderNetwork(nn.Module):
 
 def repeat_batch(batch: Batch, times: int) -> Batch:
     """Each sample ``times`` times in a row, for several codes a sample."""
-    fields: Sequence[Tensor | None] = batch
-    return Batch(*(None if f is None else f.repeat_interleave(times, 0) for f in fields))  # type: ignore[arg-type]
+    target, seen = (f.repeat_interleave(times, 0) for f in batch[:2])
+    mask, variance = (f if f is None else f.repeat_interleave(times, 0) for f in batch[2:4])
+    aux = {name: field.repeat_interleave(times, 0) for name, field in batch.aux.items()}
+    return Batch(target, seen, mask, variance, aux)

@@ -13,27 +13,20 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from isthmus.errors import UsageError
 from isthmus.models.special import (
     langevin,
-    log1mexp,
     log_normal_interval,
     log_sinhc,
 )
 
 __all__ = [
-    "BernoulliValues",
-    "CategoricalValues",
     "ContinuousBernoulliValues",
-    "DiscretizedLogisticValues",
     "Distribution",
     "MeanOnly",
-    "NegativeBinomialValues",
     "Normal",
-    "PoissonValues",
     "ProductValues",
 ]
 
@@ -46,6 +39,11 @@ class Distribution(ABC):
     def mean(self) -> Tensor:
         """The mean of every value, ``(..., d)``."""
 
+    @property
+    @abstractmethod
+    def variance(self) -> Tensor:
+        """The variance of every value, broadcastable to ``(..., d)``."""
+
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density or log mass of every value, in nats, ``(..., d)``."""
@@ -57,6 +55,18 @@ class Distribution(ABC):
     @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
         """The named parameters, each broadcastable to ``(..., d)``."""
+
+    def with_mean(self, mean: Tensor) -> Distribution:
+        """The same law about another mean ``(..., d)``, as an instrument's response asks.
+
+        Raises:
+            UsageError: the mean is not free to be any number, or any positive one.
+        """
+        del mean
+        raise UsageError(
+            f"no response can act on the mean of a {type(self).__name__.removesuffix('Values')}",
+            remedy="choose Gaussian(), Poisson() or NegativeBinomial()",
+        )
 
     def log_score(self, x: Tensor, quantum: Tensor) -> Tensor:
         """Log mass of each value's bin where ``quantum`` > 0, else the log density."""
@@ -91,9 +101,16 @@ class Normal(_Continuous):
         return self.location
 
     @property
+    def variance(self) -> Tensor:
+        return torch.exp(self.log_variance)
+
+    @property
     def scale(self) -> Tensor:
         """The standard deviation."""
         return torch.exp(self.log_variance / 2)
+
+    def with_mean(self, mean: Tensor) -> Distribution:
+        return Normal(mean, self.log_variance)
 
     def log_prob(self, x: Tensor) -> Tensor:
         square = (x - self.location) ** 2 * torch.exp(-self.log_variance)
@@ -120,6 +137,9 @@ class MeanOnly(Normal):
     def __init__(self, location: Tensor) -> None:
         super().__init__(location, torch.full_like(location, math.nan))
 
+    def with_mean(self, mean: Tensor) -> Distribution:
+        return MeanOnly(mean)
+
     def log_prob(self, x: Tensor) -> Tensor:
         self._refuse()
 
@@ -131,27 +151,6 @@ class MeanOnly(Normal):
 
     def _refuse(self) -> NoReturn:
         raise UsageError("Gaussian('known') needs the variance of each value with the data")
-
-
-@dataclass(frozen=True)
-class BernoulliValues(Distribution):
-    """0 or 1 with log odds ``logits``; on other values the cross-entropy, which is no log p."""
-
-    logits: Tensor
-
-    @property
-    def mean(self) -> Tensor:
-        return torch.sigmoid(self.logits)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        logits, x = torch.broadcast_tensors(self.logits, x)
-        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        return torch.bernoulli(self.mean, generator=generator)
-
-    def parameters(self) -> dict[str, Tensor]:
-        return {"probability": self.mean}
 
 
 @dataclass(frozen=True)
@@ -167,6 +166,14 @@ class ContinuousBernoulliValues(_Continuous):
     @property
     def mean(self) -> Tensor:
         return 0.5 + 0.5 * langevin(self.logits / 2)
+
+    @property
+    def variance(self) -> Tensor:
+        """The second derivative of the log normaliser: (1/a^2 - 1/sinh(a)^2) / 4, a = eta/2."""
+        a = (self.logits / 2).abs()
+        far = a.clamp_min(0.03)
+        near = 1 / 3 - a.clamp_max(0.03) ** 2 / 15
+        return torch.where(a < 0.03, near, 1 / far**2 - 1 / torch.sinh(far) ** 2) / 4
 
     def log_prob(self, x: Tensor) -> Tensor:
         inside = (x >= 0) & (x <= 1)
@@ -195,146 +202,6 @@ class ContinuousBernoulliValues(_Continuous):
 
 
 @dataclass(frozen=True)
-class DiscretizedLogisticValues(Distribution):
-    """A logistic density collected into ``levels`` equal bins on [0, 1], the outer ones open.
-
-    Salimans et al. (2017), eq. 2, with one component.
-    """
-
-    location: Tensor
-    log_scale: Tensor
-    levels: int
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean of the clipped logistic, whose midpoint sum the discretised mean is."""
-        scale = torch.exp(self.log_scale)
-        above = F.softplus(self.location / scale)
-        return scale * (above - F.softplus((self.location - 1) / scale))
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        half = 0.5 / (self.levels - 1)
-        rate = torch.exp(-self.log_scale)
-        offset = x - self.location
-        below, above = F.logsigmoid((offset + half) * rate), F.logsigmoid((half - offset) * rate)
-        first, last = x < half, x > 1 - half
-        inner = below + above + log1mexp(2 * half * rate)
-        return torch.where(first, below, torch.where(last, above, inner))
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        u = torch.rand(
-            self.location.shape,
-            generator=generator,
-            dtype=self.location.dtype,
-            device=self.location.device,
-        )
-        x = self.location + torch.exp(self.log_scale) * torch.logit(u, eps=1e-7)
-        return (x * (self.levels - 1)).round().clamp(0, self.levels - 1) / (self.levels - 1)
-
-    def parameters(self) -> dict[str, Tensor]:
-        return {"location": self.location, "scale": torch.exp(self.log_scale)}
-
-
-@dataclass(frozen=True)
-class PoissonValues(Distribution):
-    """Counts with rate exp(``log_rate``)."""
-
-    log_rate: Tensor
-
-    @property
-    def mean(self) -> Tensor:
-        return torch.exp(self.log_rate)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return x * self.log_rate - torch.exp(self.log_rate) - torch.lgamma(x + 1)
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        return torch.poisson(self.mean, generator=generator)
-
-    def parameters(self) -> dict[str, Tensor]:
-        return {"rate": self.mean}
-
-
-@dataclass(frozen=True)
-class NegativeBinomialValues(Distribution):
-    """Counts of mean m and variance m + m^2 / inverse dispersion, optionally zero-inflated.
-
-    With probability sigmoid(``zero_logits``) the count is zero whatever the mean
-    (Lopez et al. 2018, eq. 1-5).
-    """
-
-    log_mean: Tensor
-    log_dispersion: Tensor
-    zero_logits: Tensor | None = None
-
-    @property
-    def mean(self) -> Tensor:
-        mean = torch.exp(self.log_mean)
-        return mean if self.zero_logits is None else mean * torch.sigmoid(-self.zero_logits)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        dispersion = torch.exp(self.log_dispersion)
-        odds = self.log_mean - self.log_dispersion
-        counted = (
-            torch.lgamma(x + dispersion)
-            - torch.lgamma(dispersion)
-            - torch.lgamma(x + 1)
-            - dispersion * F.softplus(odds)
-            - x * F.softplus(-odds)
-        )
-        if self.zero_logits is None:
-            return counted
-        present = counted + F.logsigmoid(-self.zero_logits)
-        zero = torch.logaddexp(F.logsigmoid(self.zero_logits), present)
-        return torch.where(x == 0, zero, present)
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        dispersion = torch.exp(self.log_dispersion).expand_as(self.log_mean).contiguous()
-        gamma = torch._standard_gamma(dispersion, generator=generator) / dispersion
-        counts = torch.poisson(gamma * torch.exp(self.log_mean), generator=generator)
-        if self.zero_logits is None:
-            return counts
-        return counts * torch.bernoulli(torch.sigmoid(-self.zero_logits), generator=generator)
-
-    def parameters(self) -> dict[str, Tensor]:
-        named = {
-            "mean": torch.exp(self.log_mean),
-            "inverse_dispersion": torch.exp(self.log_dispersion).expand_as(self.log_mean),
-        }
-        if self.zero_logits is not None:
-            named["zero_probability"] = torch.sigmoid(self.zero_logits)
-        return named
-
-
-@dataclass(frozen=True)
-class CategoricalValues(Distribution):
-    """One of ``K`` codes 0 .. K-1 a value; ``logits`` are ``(..., K, d)``."""
-
-    logits: Tensor
-
-    @property
-    def mean(self) -> Tensor:
-        """The most probable code: codes have no mean."""
-        return self.logits.argmax(-2).to(self.logits.dtype)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        log_p = torch.log_softmax(self.logits, -2)
-        shape = torch.broadcast_shapes(x.shape, log_p.select(-2, 0).shape)
-        codes = x.long().expand(shape).unsqueeze(-2)
-        log_p = log_p.expand(*shape[:-1], -1, shape[-1])
-        return log_p.gather(-2, codes).squeeze(-2)
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        probability = torch.softmax(self.logits, -2).movedim(-2, -1)
-        flat = probability.reshape(-1, probability.shape[-1])
-        codes = torch.multinomial(flat, 1, generator=generator)
-        return codes.reshape(probability.shape[:-1]).to(self.logits.dtype)
-
-    def parameters(self) -> dict[str, Tensor]:
-        return {"code": self.mean, "probability": torch.softmax(self.logits, -2).amax(-2)}
-
-
-@dataclass(frozen=True)
 class ProductValues(Distribution):
     """Column blocks, each with a distribution of its own."""
 
@@ -348,6 +215,10 @@ class ProductValues(Distribution):
     @property
     def mean(self) -> Tensor:
         return self._assemble([part.mean for part in self.parts])
+
+    @property
+    def variance(self) -> Tensor:
+        return self._assemble([part.variance.expand_as(part.mean) for part in self.parts])
 
     def log_prob(self, x: Tensor) -> Tensor:
         blocks = zip(self.parts, self.columns, strict=True)

@@ -19,16 +19,18 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import DataError, UsageError
-from isthmus.models.distributions import (
+from isthmus.models.discrete import (
     BernoulliValues,
     CategoricalValues,
-    ContinuousBernoulliValues,
     DiscretizedLogisticValues,
+    NegativeBinomialValues,
+    PoissonValues,
+)
+from isthmus.models.distributions import (
+    ContinuousBernoulliValues,
     Distribution,
     MeanOnly,
-    NegativeBinomialValues,
     Normal,
-    PoissonValues,
     ProductValues,
 )
 from isthmus.models.special import bounded, inverse_langevin

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch, repeat_batch
 from isthmus.models.distributions import Normal
-from isthmus.models.likelihoods import Likelihood
-from isthmus.models.networks import Architecture
 from isthmus.models.priors import Prior, StandardNormal
 from isthmus.models.special import bounded
 
@@ -24,11 +23,7 @@ class VariationalNetwork(AutoencoderNetwork):
         sample_shape: as for :class:`AutoencoderNetwork`.
         latent_dim: likewise.
         prior: p(z).
-        architecture: likewise.
-        likelihood: likewise.
-        offset: likewise.
-        scale: likewise.
-        quantum: likewise.
+        others: likewise, by name.
     """
 
     codes_per_latent = 2
@@ -39,21 +34,9 @@ class VariationalNetwork(AutoencoderNetwork):
         latent_dim: int,
         *,
         prior: Prior | None = None,
-        architecture: Architecture,
-        likelihood: Likelihood,
-        offset: Tensor | float = 0.0,
-        scale: Tensor | float = 1.0,
-        quantum: Tensor | float = 0.0,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            sample_shape,
-            latent_dim,
-            architecture=architecture,
-            likelihood=likelihood,
-            offset=offset,
-            scale=scale,
-            quantum=quantum,
-        )
+        super().__init__(sample_shape, latent_dim, **others)
         self.prior = StandardNormal() if prior is None else prior
 
     def posterior(self, seen: Tensor) -> Normal:

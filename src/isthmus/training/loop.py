@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim.adam import adam
 
 from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError
@@ -24,9 +23,12 @@ from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
 from isthmus.training.checkpoint import Checkpoints, State
+from isthmus.training.diagnosis import first_non_finite
 from isthmus.training.flat import FlatParameters
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
 from isthmus.training.precision import MatmulPrecision
+from isthmus.training.processor import flushed_denormals, suited_threads
+from isthmus.training.samples import Samples
 from isthmus.training.settings import Settings
 
 __all__ = ["INTERRUPTED", "Hooks", "Samples", "Trainer", "evaluate"]
@@ -34,19 +36,6 @@ __all__ = ["INTERRUPTED", "Hooks", "Samples", "Trainer", "evaluate"]
 INTERRUPTED = "interrupted"
 _EVALUATION_BATCH = 1024
 _WORTH_REMEMBERING = 1.0  # seconds of work
-_WORTH_SHARING = 1e8  # operations a step: about a millisecond of one core
-
-
-class Samples(NamedTuple):
-    """Data on the device, in data units: ``(n, d)`` each."""
-
-    x: Tensor
-    mask: Tensor | None = None
-    variance: Tensor | None = None
-
-    def take(self, index: Tensor | slice) -> Samples:
-        """Some of the rows."""
-        return Samples(*(None if field is None else _picked(field, index) for field in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -71,6 +60,7 @@ class Trainer:
         network: what to train, on its device already.
         objective: what to minimise, in nats per sample.
         data: training samples.
+        rows: those that make up an epoch, some perhaps repeatedly; None: each once.
         validation: held-out samples by which the best epoch is chosen.
         corruption: how training inputs are damaged; held-out ones likewise, by a fixed seed.
         settings: the rest.
@@ -83,6 +73,7 @@ class Trainer:
         objective: Objective,
         data: Samples,
         *,
+        rows: Tensor | None = None,
         validation: Samples | None = None,
         corruption: Corruption | None = None,
         settings: Settings,
@@ -92,6 +83,7 @@ class Trainer:
         self.data, self.validation, self.corruption = data, validation, corruption
         self.settings, self.hooks = settings, hooks
         device = data.x.device
+        self.rows = torch.arange(len(data.x), device=device) if rows is None else rows.to(device)
         self.precision = MatmulPrecision(settings.precision, network, device)
         self.flat = FlatParameters(network, self.precision.dtype)
         self.best = self.flat.values.clone()
@@ -120,7 +112,8 @@ class Trainer:
         if state is not None:
             self.restore(state)
         try:
-            with _flushed_denormals(), self._threads(), self.precision.applied():
+            threads = suited_threads(self.network, self._work())
+            with flushed_denormals(), threads, self.precision.applied():
                 while not self._finished():
                     self._record(self._epoch(len(self.history.rows)))
                     self._keep()
@@ -173,18 +166,9 @@ class Trainer:
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """One thread for steps so small that to share them out costs more than it saves."""
-        layers = [m for m in self.network.modules() if isinstance(m, nn.Conv2d)]
-        work = 6 * self.flat.values.numel() * self.settings.batch_size
-        before = torch.get_num_threads()
-        if self.data.x.device.type == "cpu" and not layers and work < _WORTH_SHARING:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def _work(self) -> float:
+        """Operations of a step of dense layers."""
+        return 6.0 * self.flat.values.numel() * self.settings.batch_size
 
     def _finished(self) -> bool:
         done, patience = len(self.history.rows), self.settings.patience
@@ -199,8 +183,8 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> EpochRow:
         self.network.train()
-        n, size, device = len(self.data.x), self.settings.batch_size, self.data.x.device
-        order = torch.randperm(n, generator=self.generator, device=device)
+        n, size, device = len(self.rows), self.settings.batch_size, self.data.x.device
+        order = self.rows[torch.randperm(n, generator=self.generator, device=device)]
         starts = range(0, n, size)
         losses: list[Tensor] = []
         names: list[str] = []
@@ -213,7 +197,13 @@ class Trainer:
             losses.append(torch.stack([part.detach() for part in parts.values()]))
             self._step(parts["loss"])
             self._tell(epoch, min(start + size, n))
-        return self._row(epoch, names, torch.stack(losses).double().cpu(), starts)
+        table = torch.stack(losses).double().cpu()
+        bad = (~torch.isfinite(table).all(1)).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            samples = self.data.take(order[starts[first] : starts[first] + size])
+            self._refuse(epoch * len(starts) + first, len(bad), self._culprit(samples, epoch))
+        return self._row(epoch, names, table, starts)
 
     def _step(self, loss: Tensor) -> None:
         loss.backward()
@@ -259,7 +249,7 @@ class Trainer:
         if self.corruption is None:
             return batch
         shape = self.network.sample_shape
-        return batch._replace(seen=self.corruption(batch.target, generator, shape))
+        return batch._replace(seen=self.corruption(batch.seen, generator, shape))
 
     def _schedule(self, epoch: int, fraction: float) -> None:
         if self.settings.schedule == "cosine":
@@ -268,11 +258,7 @@ class Trainer:
             self.learning_rate = rate
 
     def _row(self, epoch: int, names: list[str], losses: Tensor, starts: range) -> EpochRow:
-        bad = (~torch.isfinite(losses).all(1)).nonzero()
-        first_step = epoch * len(starts)
-        if len(bad):
-            self._refuse(first_step + int(bad[0]), len(bad))
-        n = len(self.data.x)
+        n = len(self.rows)
         weights = torch.tensor([min(starts.step, n - s) for s in starts], dtype=torch.float64)
         weights = weights[:, None] * torch.isfinite(losses)
         means = (losses.nan_to_num(0.0, 0.0, 0.0) * weights).sum(0) / weights.sum(0)
@@ -281,14 +267,27 @@ class Trainer:
             raise NumericalError(f"KL divergence {train['kl']:.3g} < 0 in epoch {epoch + 1}")
         return EpochRow(
             epoch=epoch + 1,
-            step=first_step + len(starts),
+            step=(epoch + 1) * len(starts),
             learning_rate=self.learning_rate,
             train=train,
             validation=self._validate(),
         )
 
-    def _refuse(self, step: int, count: int) -> None:
-        message = f"the loss is not finite at step {step + 1} ({count} steps of this epoch)"
+    def _culprit(self, samples: Samples, epoch: int) -> str | None:
+        """Where a batch leaves the finite numbers, if it does so still."""
+        generator = Generator(samples.x.device).manual_seed(self.settings.seed)
+
+        def again() -> object:
+            with self.precision.forward():
+                batch = self._batch(samples, generator)
+                return self.objective(self.network, batch, generator, epoch)
+
+        return first_non_finite(self.network, again)
+
+    def _refuse(self, step: int, count: int, culprit: str | None) -> None:
+        place = "" if culprit is None else f" (first in {culprit})"
+        more = "" if count == 1 else f", nor at {count - 1} more of this epoch"
+        message = f"the loss is not finite at step {step + 1}{place}{more}"
         if count > 1 or self.precision.name == "float32":
             raise NumericalError(
                 message, remedy="lower the learning rate, or look for extreme values in the data"
@@ -362,7 +361,7 @@ class Trainer:
         if self.hooks.watch is None or now - self._told < 0.2:
             return
         self._told = now
-        rows, n = self.history.rows, len(self.data.x)
+        rows, n = self.history.rows, len(self.rows)
         parts = rows[-1]["train"] if rows else {}
         epochs = self.settings.epochs
         self.hooks.watch(Progress(epoch, epochs, epoch * n + seen, epochs * n, parts))
@@ -387,18 +386,3 @@ def evaluate(
             for name, value in parts.items():
                 total[name] = total.get(name, 0.0) + value.double() * len(rows)
     return {name: float(value) / len(data.x) for name, value in total.items()}
-
-
-def _picked(field: Tensor, index: Tensor | slice) -> Tensor:
-    return field[index] if isinstance(index, slice) else field.index_select(0, index)
-
-
-@contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    smallest = torch.tensor(5e-324, dtype=torch.float64)
-    before = bool(smallest * 1 == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)

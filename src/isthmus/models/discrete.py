@@ -1,0 +1,234 @@
+"""The distributions over whole numbers, codes and steps of a grid.
+
+As in :mod:`isthmus.models.distributions`; their log p is a log mass by nature.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from isthmus.models.distributions import Distribution
+from isthmus.models.special import log1mexp
+
+__all__ = [
+    "BernoulliValues",
+    "CategoricalValues",
+    "DiscretizedLogisticValues",
+    "NegativeBinomialValues",
+    "PoissonValues",
+]
+
+_NODES = 24
+
+
+@dataclass(frozen=True)
+class BernoulliValues(Distribution):
+    """0 or 1 with log odds ``logits``; on other values the cross-entropy, which is no log p."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.sigmoid(self.logits)
+
+    @property
+    def variance(self) -> Tensor:
+        return self.mean * torch.sigmoid(-self.logits)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        logits, x = torch.broadcast_tensors(self.logits, x)
+        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        return torch.bernoulli(self.mean, generator=generator)
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {"probability": self.mean}
+
+
+@dataclass(frozen=True)
+class DiscretizedLogisticValues(Distribution):
+    """A logistic density collected into ``levels`` equal bins on [0, 1], the outer ones open.
+
+    Salimans et al. (2017), eq. 2, with one component.
+    """
+
+    location: Tensor
+    log_scale: Tensor
+    levels: int
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the clipped logistic, whose midpoint sum the discretised mean is."""
+        scale = torch.exp(self.log_scale)
+        above = F.softplus(self.location / scale)
+        return scale * (above - F.softplus((self.location - 1) / scale))
+
+    @property
+    def variance(self) -> Tensor:
+        """By quadrature over the quantiles, to some per cent."""
+        mean, square = self.mean, torch.zeros_like(self.location)
+        for node, weight in zip(*np.polynomial.legendre.leggauss(_NODES), strict=True):
+            deviation = self._quantile(math.log((1 + node) / (1 - node))) - mean
+            square += weight / 2 * deviation**2
+        return square
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        half = 0.5 / (self.levels - 1)
+        rate = torch.exp(-self.log_scale)
+        offset = x - self.location
+        below, above = F.logsigmoid((offset + half) * rate), F.logsigmoid((half - offset) * rate)
+        first, last = x < half, x > 1 - half
+        inner = below + above + log1mexp(2 * half * rate)
+        return torch.where(first, below, torch.where(last, above, inner))
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        u = torch.rand(
+            self.location.shape,
+            generator=generator,
+            dtype=self.location.dtype,
+            device=self.location.device,
+        )
+        return self._quantile(torch.logit(u, eps=1e-7))
+
+    def _quantile(self, logit: Tensor | float) -> Tensor:
+        x = self.location + torch.exp(self.log_scale) * logit
+        return (x * (self.levels - 1)).round().clamp(0, self.levels - 1) / (self.levels - 1)
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {"location": self.location, "scale": torch.exp(self.log_scale)}
+
+
+@dataclass(frozen=True)
+class PoissonValues(Distribution):
+    """Counts with rate exp(``log_rate``)."""
+
+    log_rate: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.exp(self.log_rate)
+
+    @property
+    def variance(self) -> Tensor:
+        return self.mean
+
+    def with_mean(self, mean: Tensor) -> Distribution:
+        return PoissonValues(torch.log(mean))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return x * self.log_rate - torch.exp(self.log_rate) - torch.lgamma(x + 1)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        return torch.poisson(self.mean, generator=generator)
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {"rate": self.mean}
+
+
+@dataclass(frozen=True)
+class NegativeBinomialValues(Distribution):
+    """Counts of mean m and variance m + m^2 / inverse dispersion, optionally zero-inflated.
+
+    With probability sigmoid(``zero_logits``) the count is zero whatever the mean
+    (Lopez et al. 2018, eq. 1-5).
+    """
+
+    log_mean: Tensor
+    log_dispersion: Tensor
+    zero_logits: Tensor | None = None
+
+    @property
+    def mean(self) -> Tensor:
+        mean = torch.exp(self.log_mean)
+        return mean if self.zero_logits is None else mean * torch.sigmoid(-self.zero_logits)
+
+    @property
+    def variance(self) -> Tensor:
+        """Of counts that are present at probability p: p (m + m^2 (1/r + 1 - p))."""
+        m = torch.exp(self.log_mean)
+        over = torch.exp(-self.log_dispersion)
+        if self.zero_logits is None:
+            return m + m**2 * over
+        absent = torch.sigmoid(self.zero_logits)
+        return (1 - absent) * (m + m**2 * (over + absent))
+
+    def with_mean(self, mean: Tensor) -> Distribution:
+        log_mean = torch.log(mean)
+        if self.zero_logits is not None:
+            log_mean = log_mean - F.logsigmoid(-self.zero_logits)
+        return NegativeBinomialValues(log_mean, self.log_dispersion, self.zero_logits)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        dispersion = torch.exp(self.log_dispersion)
+        odds = self.log_mean - self.log_dispersion
+        counted = (
+            torch.lgamma(x + dispersion)
+            - torch.lgamma(dispersion)
+            - torch.lgamma(x + 1)
+            - dispersion * F.softplus(odds)
+            - x * F.softplus(-odds)
+        )
+        if self.zero_logits is None:
+            return counted
+        present = counted + F.logsigmoid(-self.zero_logits)
+        zero = torch.logaddexp(F.logsigmoid(self.zero_logits), present)
+        return torch.where(x == 0, zero, present)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        dispersion = torch.exp(self.log_dispersion).expand_as(self.log_mean).contiguous()
+        gamma = torch._standard_gamma(dispersion, generator=generator) / dispersion
+        counts = torch.poisson(gamma * torch.exp(self.log_mean), generator=generator)
+        if self.zero_logits is None:
+            return counts
+        return counts * torch.bernoulli(torch.sigmoid(-self.zero_logits), generator=generator)
+
+    def parameters(self) -> dict[str, Tensor]:
+        named = {
+            "mean": torch.exp(self.log_mean),
+            "inverse_dispersion": torch.exp(self.log_dispersion).expand_as(self.log_mean),
+        }
+        if self.zero_logits is not None:
+            named["zero_probability"] = torch.sigmoid(self.zero_logits)
+        return named
+
+
+@dataclass(frozen=True)
+class CategoricalValues(Distribution):
+    """One of ``K`` codes 0 .. K-1 a value; ``logits`` are ``(..., K, d)``."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The most probable code: codes have no mean."""
+        return self.logits.argmax(-2).to(self.logits.dtype)
+
+    @property
+    def variance(self) -> Tensor:
+        """Of the codes, as the numbers they are."""
+        p = torch.softmax(self.logits, -2)
+        codes = torch.arange(p.shape[-2], dtype=p.dtype, device=p.device).unsqueeze(-1)
+        return (p * codes**2).sum(-2) - (p * codes).sum(-2) ** 2
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        log_p = torch.log_softmax(self.logits, -2)
+        shape = torch.broadcast_shapes(x.shape, log_p.select(-2, 0).shape)
+        codes = x.long().expand(shape).unsqueeze(-2)
+        log_p = log_p.expand(*shape[:-1], -1, shape[-1])
+        return log_p.gather(-2, codes).squeeze(-2)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        probability = torch.softmax(self.logits, -2).movedim(-2, -1)
+        flat = probability.reshape(-1, probability.shape[-1])
+        codes = torch.multinomial(flat, 1, generator=generator)
+        return codes.reshape(probability.shape[:-1]).to(self.logits.dtype)
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {"code": self.mean, "probability": torch.softmax(self.logits, -2).amax(-2)}
