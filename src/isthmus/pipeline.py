@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from isthmus.analysis.entries import entry_scores
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import latent_map
 from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
@@ -18,7 +19,7 @@ from isthmus.cross_fitting import cross_fit
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
 from isthmus.data.entries import hold_out_entries
-from isthmus.data.folds import folds
+from isthmus.data.folds import folds, suggest_folds
 from isthmus.data.readers import load
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.data.splits import PARTS, components, leak, split
@@ -445,16 +446,21 @@ class _Stages:
         self.scores = SampleScores(*(kept[name] for name in names))
 
     def _entries(self) -> None:
-        from isthmus.analysis.entries import entry_scores
 
         assert self.hidden is not None
-        x, hidden, seed = dense(self.truth), self.hidden, self.plan.seed
         models = {MODELS[self.plan.model]: self.model, "truncated SVD": self.baseline}
-        rows = [
-            {"name": name} | entry_scores(x, model.reconstruct(self.data), hidden, seed=seed)
-            for name, model in models.items()
-        ]
-        facts = {"fraction": self.plan.hide_entries, "count": int(hidden.sum()), "models": rows}
+        rows: list[dict[str, Any]] = []
+        for name, model in models.items():
+            found = entry_scores(
+                dense(self.truth),
+                model.reconstruct(self.data),
+                self.hidden,
+                observed=self.data.mask,
+                seed=self.plan.seed,
+            )
+            rows.append({"name": name} | {key: asdict(value) for key, value in found.items()})
+        count = int(self.hidden.sum())
+        facts = {"fraction": self.plan.hide_entries, "count": count, "models": rows}
         write_json(self.folder / "entries.json", facts)
 
     def _cross_fit(self) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "Measure",
     "bits_per_dimension",
     "comparable",
+    "expanded",
     "mean_interval",
     "median_interval",
     "paired_difference",
@@ -108,7 +109,7 @@ def mean_interval(
     if len(sums) < FEWEST_UNITS:
         return Interval(estimate, math.nan, math.nan, level)
     means = np.concatenate(list(_resampled_means(sums, sizes, seed, n_resamples)))
-    low, high = np.quantile(means, _expanded(level, len(sums)))
+    low, high = np.quantile(means, expanded(level, len(sums)))
     return Interval(estimate, float(low), float(high), level)
 
 
@@ -263,7 +264,11 @@ def _resampled_means(
         yield sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
 
 
-def _expanded(level: float, m: int) -> tuple[float, float]:
+def expanded(level: float, m: int) -> tuple[float, float]:
+    """Percentiles of a bootstrap of ``m`` units, widened to a t-interval's coverage.
+
+    Source: Hesterberg 2015, The American Statistician 69:371, section 4.3.
+    """
     t = float(stats.t.isf((1 - level) / 2, m - 1))
     tail = float(stats.norm.sf(math.sqrt(m / (m - 1)) * t))
     return tail, 1 - tail

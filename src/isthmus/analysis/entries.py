@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from isthmus.analysis.comparison import BLOCK_CELLS, FEWEST_UNITS, Interval, _expanded
+from isthmus.analysis.comparison import BLOCK_CELLS, FEWEST_UNITS, Interval, expanded
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
 
@@ -222,5 +222,5 @@ def _interval(estimate: float, resampled: FloatArray, n_rows: int) -> Interval:
     finite = resampled[np.isfinite(resampled)]
     if n_rows < FEWEST_UNITS or not len(finite):
         return Interval(estimate, math.nan, math.nan, LEVEL)
-    low, high = np.quantile(finite, _expanded(LEVEL, n_rows))
+    low, high = np.quantile(finite, expanded(LEVEL, n_rows))
     return Interval(estimate, float(low), float(high), LEVEL)

@@ -65,7 +65,7 @@ def reads(command: Callable[..., None]) -> Callable[..., None]:
         for name, (kind, default) in _OPTIONS.items()
     ]
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
-    wrapped.__signature__ = inspect.Signature(parameters)
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     del wrapped.__wrapped__  # its signature is not this one's
     return wrapped
