@@ -125,6 +125,10 @@ class Likelihood(ABC):
     def __call__(self, h: Tensor, known: Known) -> Distribution:
         """The distribution that the output ``h`` ``(..., n_outputs(d))`` stands for."""
 
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """The ends between which parameters of its distribution are kept, by their names."""
+        return {}
+
     def n_outputs(self, d: int) -> int:
         """How many numbers a decoder gives for samples of ``d`` values."""
         return self.outputs * d
@@ -251,6 +255,9 @@ class DiscretizedLogistic(Likelihood):
         if self.levels < 2:
             raise UsageError(f"levels should be at least 2 but got {self.levels}")
 
+    def limits(self) -> dict[str, tuple[float, float]]:
+        return {"scale": (1 / (8 * self.levels), math.exp(3))}
+
     def __call__(self, h: Tensor, known: Known) -> Distribution:
         location, raw = self._split(h)
         return DiscretizedLogisticValues(
@@ -267,6 +274,9 @@ class Poisson(Likelihood):
 
     def embed(self, x: Tensor) -> Tensor:
         return torch.log1p(x)
+
+    def limits(self) -> dict[str, tuple[float, float]]:
+        return {"rate": (math.exp(-20), math.exp(20))}
 
     def __call__(self, h: Tensor, known: Known) -> Distribution:
         return PoissonValues(bounded(h, -20, 20))
