@@ -1,0 +1,150 @@
+"""What the doctor looks at, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from isthmus.contracts import Array, FloatArray
+
+__all__ = ["Evidence", "Finding", "Severity"]
+
+Severity = Literal["problem", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a fit that its user should know.
+
+    Attributes:
+        code: its name, such as ``"posterior-collapse"``.
+        severity: ``"problem"``: do not believe the results; ``"warning"``: something is lost;
+            ``"note"``: nothing is wrong.
+        title: one plain sentence.
+        cause: what was measured, with numbers and units.
+        remedy: what to do.
+        command: a command to try; ``""`` where none helps.
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    cause: str
+    remedy: str
+    command: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that was measured of a fit; what is None is not judged.
+
+    Attributes:
+        data: how the commands name the data, with the options by which they are read.
+        model: ``"vae"``, ``"autoencoder"``, ``"denoising"`` or ``"svd"``.
+        latent_dim: length k of a code.
+        n_train: training samples.
+        n_features: values in a sample.
+        sample_shape: the shape of one.
+        resized_from: height and width of the pictures before they were resized.
+        constant_features: features with one observed value, or none.
+        minimum: of the observed values, data units.
+        maximum: likewise.
+        integer: whether all are whole numbers.
+        binary: whether all are 0 or 1.
+        levels: steps of the one grid on which all lie; None where there is no such grid.
+        likelihood: ``{"class": name, argument: value, ...}``.
+        label_counts: samples of each label in each part of the split: part, label, number.
+        history: an epoch's ``train`` and ``validation`` losses in nats per sample, in order.
+        best_epoch: the one whose weights were kept, counted from 1.
+        non_finite: the part of the network that left the finite numbers, in words.
+        unit_variance: of each latent's posterior mean over the training samples, ``(k,)``.
+        kl: mean KL divergence of each latent, nats, ``(k,)``.
+        comparison: the gains over truncated SVD on held-out samples, ``error_gain`` and
+            ``log_p_gain``, each with ``estimate``, ``low`` and ``high``.
+        log_p_train: log p of training samples, nats, ``(m,)``; NaN where it was not computed.
+        log_p_test: likewise of held-out ones.
+        pit: ranks of held-out values among draws from their predictions, ``(m, ...)`` in [0, 1],
+            NaN where nothing was observed.
+        at_bounds: share of values at a bound by parameter of the likelihood, see
+            :func:`~isthmus.analysis.doctor.share_at_bounds`.
+    """
+
+    data: str = "DATA"
+    model: Literal["vae", "autoencoder", "denoising", "svd"] = "vae"
+    latent_dim: int | None = None
+    n_train: int | None = None
+    n_features: int | None = None
+    sample_shape: tuple[int, ...] | None = None
+    resized_from: tuple[int, int] | None = None
+    constant_features: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    integer: bool | None = None
+    binary: bool | None = None
+    levels: int | None = None
+    likelihood: Mapping[str, Any] | None = None
+    label_counts: Mapping[str, Mapping[str, int]] | None = None
+    history: Sequence[Mapping[str, Any]] = ()
+    best_epoch: int = 0
+    non_finite: str | None = None
+    unit_variance: FloatArray | None = None
+    kl: FloatArray | None = None
+    comparison: Mapping[str, Any] | None = None
+    log_p_train: Array | None = None
+    log_p_test: Array | None = None
+    pit: Array | None = None
+    at_bounds: Mapping[str, float] | None = None
+
+    def fit(self, *options: str) -> str:
+        """The command that fits the same kind of model anew with other options.
+
+        Example:
+            >>> Evidence(data="cells/", model="autoencoder").fit("--latent 5")
+            'isthmus fit cells/ --model autoencoder --latent 5 -o RUN2'
+        """
+        model = () if self.model == "vae" else (f"--model {self.model}",)
+        return " ".join(("isthmus fit", self.data, *model, *options, "-o RUN2"))
+
+    @property
+    def two_valued(self) -> bool:
+        """Whether the values are known to be two."""
+        return bool(self.binary) or self.levels == 2
+
+    @property
+    def range(self) -> str:
+        """The values' range and spacing in words."""
+        if self.minimum is None or self.maximum is None:
+            return "the values"
+        if self.two_valued:
+            return f"the values are {self.minimum:g} and {self.maximum:g} alone"
+        grid = "no common grid" if self.levels is None else f"a grid of {self.levels} levels"
+        return f"the values run from {self.minimum:g} to {self.maximum:g} on {grid}"
+
+    def loss(self, part: str, name: str = "loss") -> float | None:
+        """A part of the kept epoch's loss, nats per sample."""
+        if not 1 <= self.best_epoch <= len(self.history):
+            return None
+        value = (self.history[self.best_epoch - 1].get(part) or {}).get(name)
+        return None if value is None else float(value)
+
+
+def finite(values: Array) -> FloatArray:
+    """The values ``(m,)`` that were computed and are finite, in float64."""
+    column = np.asarray(values, dtype=np.float64)
+    return column[np.isfinite(column)]
+
+
+def listed(names: Sequence[object], most: int = 5) -> str:
+    """Names in a row, the last ones only counted.
+
+    Example:
+        >>> listed([3, 7]), listed(range(9), 2)
+        ('3 and 7', '0, 1 and 7 others')
+    """
+    words = [str(name) for name in names[:most]]
+    if len(names) > most:
+        words.append(f"{len(names) - most} others")
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
