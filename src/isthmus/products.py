@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
+from isthmus.data.readers.delimited import is_number
 from isthmus.errors import DataError, UsageError
 from isthmus.report.figures import thumbnails
 from isthmus.report.story import display_limits
@@ -94,12 +95,4 @@ def _csv(columns: dict[str, Array]) -> str:
 def _cell(value: Any) -> str:
     if not isinstance(value, str):
         return repr(float(np.float64(value)))
-    return "'" + value if value[:1] in "=+-@\t\r" and value and not _is_number(value) else value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return "'" + value if value[:1] in "=+-@\t\r" and value and not is_number(value) else value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +18,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.duplicates import exact_duplicates
 from isthmus.data.grids import spacing
 
-__all__ = ["Facts", "describe"]
+__all__ = ["Facts", "describe", "resize_advice", "resize_note", "resized_from"]
 
 _CONTINUOUS = 0.9  # distinct floats per float above which they lie on no grid worth the name
 _CREDIBLE = 16  # distinct values that a column needs to contradict the grid of all the others
@@ -24,6 +26,10 @@ _RARE = 0.1  # a rate above which 0 and 1 are taken at their word
 _SURPRISE = 3.0  # -log of the 5 % below which chance is no explanation
 _HEAD = 4096  # rows that show that a column lies on no grid
 _TABLE = 1 << 25  # cells of a table of occurrences that are worth their memory
+_LARGE = 128  # pixels of a side beyond which a network takes long and gains little
+_RESIZED = re.compile(r"Pictures of (?:\d+ sizes, such as )?(\d+) x (\d+) were resized to ")
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +132,48 @@ def describe(dataset: Dataset) -> Facts:
         has_mask=dataset.mask is not None,
         has_variance=dataset.variance is not None,
     )
+
+
+def resize_advice(facts: Facts) -> str | None:
+    """What to do about pictures of more than 128 pixels a side; None where there is nothing.
+
+    Example:
+        >>> print(resize_advice(describe(Dataset(np.zeros((2, 256, 192), np.uint8)))))
+        pictures of 256 x 192 take long to learn: read them smaller, with --resize 128x96
+    """
+    shape = facts.sample_shape
+    if len(shape) not in (2, 3) or max(shape[:2]) <= _LARGE:
+        return None
+    height, width = (max(1, round(side * _LARGE / max(shape[:2]))) for side in shape[:2])
+    smaller = f"{height}" if height == width else f"{height}x{width}"
+    told = f"pictures of {shape[0]} x {shape[1]} take long to learn"
+    return f"{told}: read them smaller, with --resize {smaller}"
+
+
+def resize_note(before: Counter[Size], size: Size) -> str | None:
+    """What :func:`resized_from` reads; None where every picture had the size already.
+
+    Example:
+        >>> resize_note(Counter({(256, 300): 9}), (28, 28))
+        'Pictures of 256 x 300 were resized to 28 x 28 (height x width).'
+    """
+    if set(before) == {size}:
+        return None
+    height, width = before.most_common(1)[0][0]
+    several = f"{len(before)} sizes, such as " if len(before) > 1 else ""
+    after = f"{size[0]} x {size[1]} (height x width)"
+    return f"Pictures of {several}{height} x {width} were resized to {after}."
+
+
+def resized_from(notes: Sequence[str]) -> Size | None:
+    """Height and width that most pictures had before they were resized, as the notes tell.
+
+    Example:
+        >>> resized_from(["Pictures of 256 x 300 were resized to 28 x 28 (height x width)."])
+        (256, 300)
+    """
+    found = next((m for note in notes if (m := _RESIZED.match(note))), None)
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def _shares(values: Values, columns: Columns, census: Census | None) -> dict[str, Any]:

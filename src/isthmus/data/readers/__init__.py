@@ -9,6 +9,7 @@ import difflib
 import gzip
 import pkgutil
 import stat
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cache
@@ -20,10 +21,12 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.dataset import Dataset
-from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding
+from isthmus.data.describe import resize_note
+from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, legible
+from isthmus.data.readers.beside import BESIDE, settle_variance, with_mask_and_variance
 from isthmus.data.readers.labels import with_label_file
 from isthmus.data.readers.missing import settle_missing
-from isthmus.data.readers.pictures import resized
+from isthmus.data.readers.resizing import resized
 from isthmus.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "Reader", "Reading", "load", "load_digits", "readers"]
@@ -48,12 +51,14 @@ def load(path: str | PathLike[str], **options: Any) -> Dataset:
     chosen = _options(options)
     where = fspath(path)
     if where == "digits" and not Path(where).exists():
+        _refuse_unused("the digits of scikit-learn", chosen.given(), frozenset())
         return load_digits()
     reader = _reader_for(Path(where))
-    _refuse_unused(reader, chosen, where)
+    _refuse_unused(f"a {reader.name}", chosen.given() - BESIDE, reader.uses, where)
     reading = with_label_file(reader.read(Path(where), chosen), chosen)
     if chosen.size is not None and "mode" not in reader.uses:
         reading = _with_size(reading, chosen.size, where)
+    reading = with_mask_and_variance(reading, chosen, _reader_for, where)
     return _dataset(reading, chosen, where)
 
 
@@ -122,11 +127,13 @@ def _head(path: Path) -> bytes:
             return packed.read(16)
 
 
-def _refuse_unused(reader: Reader, options: ReadOptions, where: str) -> None:
-    unused = sorted(options.given() - reader.uses)
+def _refuse_unused(
+    what: str, given: set[str], uses: frozenset[str], where: str | None = None
+) -> None:
+    unused = sorted(given - uses)
     if unused:
-        cause = f"{unused[0]} has no meaning for a {reader.name}"
-        raise UsageError(cause, where=where, remedy=f"it knows {', '.join(sorted(reader.uses))}")
+        remedy = f"it knows {', '.join(sorted(uses))}" if uses else "leave it out"
+        raise UsageError(f"{unused[0]} has no meaning for {what}", where=where, remedy=remedy)
 
 
 def _with_size(reading: Reading, size: tuple[int, int], where: str) -> Reading:
@@ -134,11 +141,16 @@ def _with_size(reading: Reading, size: tuple[int, int], where: str) -> Reading:
     if np.ndim(reading.x) not in (3, 4):
         cause = f"--resize is for pictures, not for shape {np.shape(reading.x)}"
         raise UsageError(cause, where=where, remedy="leave it out")
-    return replace(reading, x=np.stack([resized(image, size) for image in reading.x]))
+    before = Counter({(int(reading.x.shape[1]), int(reading.x.shape[2])): len(reading.x)})
+    note = resize_note(before, size)
+    x = np.stack([resized(image, size) for image in reading.x])
+    return replace(reading, x=x, notes=(*reading.notes, *(() if note is None else (note,))))
 
 
 def _dataset(reading: Reading, options: ReadOptions, where: str) -> Dataset:
     settled = settle_missing(reading, options.missing, where)
+    settled = settle_variance(settled, options.variance)
     kept = {name: value for name, value in vars(settled).items() if value is not None}
+    kept |= {"source": legible(where), "notes": tuple(map(legible, settled.notes))}
     kept.pop("first_row")
-    return Dataset(**kept, source=where)
+    return Dataset(**kept)

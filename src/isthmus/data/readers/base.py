@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -14,8 +15,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from isthmus.contracts import Array, BoolArray
-from isthmus.errors import DataError, StorageError, UsageError
+from isthmus.contracts import Array
+from isthmus.errors import DataError, IsthmusError, IsthmusWarning, StorageError, UsageError
 
 __all__ = [
     "ReadOptions",
@@ -25,8 +26,10 @@ __all__ = [
     "decoding",
     "fill",
     "fits",
+    "legible",
     "pick",
     "show",
+    "warn",
 ]
 
 _SHARE = 0.8  # of the available memory
@@ -51,6 +54,10 @@ class ReadOptions:
         labels: the array, column or file with the labels.
         group: the array or column whose equal values must stay on one side of a split.
         id_column: the array or column with the samples' names.
+        mask: the array or file that is not zero where a value was observed, of the samples'
+            shape, or of one sample's shape for all; for pictures also a folder or zip of
+            pictures of the same names.
+        variance: likewise, the known noise variance of each value, data units squared.
         resize: height and width (or one number for both) to which images are brought.
         mode: ``"L"``, ``"RGB"`` or ``"RGBA"``: the channels to which images are brought.
         frames: of images with several: ``"first"``, ``"all"``, or a number from 0.
@@ -68,6 +75,8 @@ class ReadOptions:
     labels: str | None = None
     group: str | None = None
     id_column: str | None = None
+    mask: str | None = None
+    variance: str | None = None
     resize: int | tuple[int, int] | None = None
     mode: str | None = None
     frames: str | int | None = None
@@ -108,6 +117,8 @@ class Reading:
     """What a reader found, before missing values are settled and a Dataset is made of it.
 
     Attributes:
+        mask: not zero where a value was observed.
+        variance: the known noise variance of each value.
         first_row: the number by which the source counts its first sample.
     """
 
@@ -115,7 +126,8 @@ class Reading:
     labels: Array | None = None
     ids: Array | None = None
     groups: Array | None = None
-    mask: BoolArray | None = None
+    mask: Array | None = None
+    variance: Array | None = None
     aux: Mapping[str, Array] = field(default_factory=dict)
     feature_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
@@ -214,6 +226,22 @@ def pick(name: str, found: Mapping[str, str], where: str, flag: str) -> None:
         listed = ", ".join(f"{key} {what}".strip() for key, what in found.items())
         remedy = f"name one of them with {flag}: {listed}"
         raise DataError(f"nothing named {name!r} in it", where=where, remedy=remedy)
+
+
+def warn(cause: str, *, where: str, remedy: str | None = None, column: str | None = None) -> None:
+    """Warn in one line, of the form that errors have."""
+    message = str(IsthmusError(cause, where=where, column=column, remedy=remedy))
+    warnings.warn(message, IsthmusWarning, stacklevel=3)
+
+
+def legible(name: str) -> str:
+    r"""A file's name, whose bytes need not be UTF-8, as text that can be written anywhere.
+
+    Example:
+        >>> print(legible("caf\udce9.png"))
+        caf\xe9.png
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def show(size: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isthmus.contracts import Array, StrArray
-from isthmus.data.readers.base import Reading, ReadOptions, fits, pick
-from isthmus.errors import DataError, IsthmusWarning
+from isthmus.data.readers.base import Reading, ReadOptions, fits, pick, warn
+from isthmus.errors import DataError
 
 __all__ = ["TABLE_OPTIONS", "named_columns", "to_reading"]
 
@@ -94,5 +93,5 @@ def _text(column: Any) -> StrArray:
 def _warn_of_row_numbers(column: Array, name: str, where: str) -> None:
     counts = column.dtype.kind in "iu" and len(column) > 4 and bool((np.diff(column) == 1).all())
     if counts:
-        message = f"{where}[{name}]: the column only counts the rows; name it with --id"
-        warnings.warn(message, IsthmusWarning, stacklevel=2)
+        cause = "the column only counts the rows"
+        warn(cause, where=where, column=name, remedy="name it with --id")

@@ -19,7 +19,7 @@ from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, sh
 from isthmus.data.readers.columns import TABLE_OPTIONS, named_columns, to_reading
 from isthmus.errors import DataError
 
-__all__ = ["DelimitedReader", "read_text_columns"]
+__all__ = ["DelimitedReader", "is_number", "read_text_columns"]
 
 _SUFFIXES = (".csv", ".tsv", ".tab")
 _DECIMAL_COMMA = re.compile(r"(?:^|;)\s*[-+]?\d+,\d+\s*(?:;|$)", re.MULTILINE)
@@ -109,12 +109,13 @@ def _refuse_bad_header(columns: Sequence[str], where: str) -> None:
     if repeated:
         cause = f"two columns are named {repeated[0]!r}"
         raise DataError(cause, where=where, row=_HEADER_ROW, remedy="rename one of them")
-    if all(_is_number(name) for name in columns):
+    if all(is_number(name) for name in columns):
         cause = "no header: the first row holds numbers"
         raise DataError(cause, where=where, row=_HEADER_ROW, remedy="name the columns in it")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether Python reads a text as a float."""
     try:
         float(text)
     except ValueError:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from isthmus.data.readers.base import decoding, show
-from isthmus.errors import DataError, IsthmusWarning
+from isthmus.data.readers.base import decoding, show, warn
+from isthmus.errors import DataError
 
 __all__ = ["Files", "folder_files", "single_file", "zip_files"]
 
@@ -74,7 +73,7 @@ def folder_files(root: Path) -> Files:
         names = sorted(_walk(root, "", root.resolve(), left_out))
     if left_out:
         cause = f"{len(left_out)} links to folders or out of it were not followed"
-        warnings.warn(f"{root}: {cause}; the first is {left_out[0]}", IsthmusWarning, stacklevel=2)
+        warn(cause, where=str(root), remedy=f"the first is {left_out[0]}")
     return _OnDisk(root, names, str(root))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from isthmus.contracts import Array, StrArray
-from isthmus.data.readers.base import Reading, ReadOptions, show
+from isthmus.data.describe import resize_note
+from isthmus.data.readers.base import Reading, ReadOptions, legible, show, warn
 from isthmus.data.readers.files import Files
 from isthmus.data.readers.labels import LabelTable, label_table
 from isthmus.data.readers.pictures import EXTENSIONS, Picture, decode, picture_format
-from isthmus.errors import DataError, IsthmusWarning, StorageError
+from isthmus.errors import DataError, StorageError
 
-__all__ = ["PICTURE_OPTIONS", "gather"]
+__all__ = ["PICTURE_OPTIONS", "gather", "page_name", "picture_names"]
 
 PICTURE_OPTIONS = frozenset({"labels", "group", "resize", "mode", "frames", "skip_bad", "missing"})
 _DOCUMENTS = {".eps", ".svg", ".pdf", ".ps"}  # programs that draw, never run here
@@ -34,19 +34,16 @@ def gather(files: Files, options: ReadOptions) -> Reading:
             labels that do not match the files.
         StorageError: the pictures do not fit into the memory allowed.
     """
-    names = _picture_names(files)
+    names = picture_names(files)
     stack = _Stack(files.where, options.max_bytes, len(names))
     for name in names:
         stack.add_file(name, files, options)
     x = stack.finished()
-    _tell(stack, files.where)
+    _tell(stack, files.where, options.size)
     labels, groups = _labels(stack, files, options)
-    frames = [
-        n if p is None else f"{n}#{p}" for n, p in zip(stack.files, stack.pages, strict=True)
-    ]
     if groups is None and any(page is not None for page in stack.pages):
-        groups = np.array([_safe(name) for name in stack.files], np.str_)
-    ids = np.array([_safe(name) for name in frames], np.str_)
+        groups = np.array([legible(name) for name in stack.files], np.str_)
+    ids = np.array([legible(name) for name in map(page_name, stack.files, stack.pages)], np.str_)
     return Reading(x, labels=labels, ids=ids, groups=groups, notes=tuple(stack.notes))
 
 
@@ -63,6 +60,7 @@ class _Stack:
     kinds: Counter[tuple[Any, ...]] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
     turned: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     misnamed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -106,6 +104,7 @@ class _Stack:
         self.files.append(name)
         self.pages.append(picture.page)
         self.turned += picture.turned
+        self.sizes[picture.size] += 1
 
     def _make_room(self, like: Array) -> None:
         held = 0 if self.pixels is None else len(self.pixels)
@@ -122,7 +121,12 @@ class _Stack:
         self.pixels = grown
 
 
-def _picture_names(files: Files) -> list[str]:
+def picture_names(files: Files) -> list[str]:
+    """The files that are pictures, by name or by content.
+
+    Raises:
+        DataError: there is none.
+    """
     names, documents, first_other = [], [], None
     for name in files.names:
         if _extension(name) in _DOCUMENTS:
@@ -133,13 +137,17 @@ def _picture_names(files: Files) -> list[str]:
             first_other = first_other or name
     if documents:
         cause = f"{len(documents)} EPS, PS, SVG or PDF files are never decoded"
-        message = f"{files.where}: {cause}; the first is {documents[0]}"
-        warnings.warn(message, IsthmusWarning, stacklevel=2)
+        warn(cause, where=files.where, remedy=f"the first is {documents[0]}")
     if not names:
         cause = f"no picture in it; {first_other} is none" if first_other else "no picture in it"
         remedy = f"looked for {', '.join(sorted(EXTENSIONS))}"
         raise DataError(cause, where=files.where, remedy=remedy)
     return names
+
+
+def page_name(file: str, page: int | None) -> str:
+    """The name of a sample: its file's, with the number of the page where there are several."""
+    return file if page is None else f"{file}#{page}"
 
 
 def _extension(name: str) -> str:
@@ -180,20 +188,22 @@ def _counts(counter: Counter[str], most: int = 8) -> str:
     return f"{listed}, ..." if len(counter) > most else listed
 
 
-def _tell(stack: _Stack, where: str) -> None:
+def _tell(stack: _Stack, where: str, size: tuple[int, int] | None) -> None:
     """Put what happened into the notes, and warn of what the user should know."""
+    note = None if size is None else resize_note(stack.sizes, size)
+    if note is not None:
+        stack.notes.append(note)
     if stack.turned:
         stack.notes.append(f"{stack.turned} pictures were turned as their EXIF orientation says.")
     if stack.misnamed:
         cause = f"{len(stack.misnamed)} files are not of the format that their names say"
         stack.notes.append(f"{cause}; they were read by content.")
-        message = f"{where}: {cause}, and were read by content; the first is {stack.misnamed[0]}"
-        warnings.warn(message, IsthmusWarning, stacklevel=3)
+        first = f"the first is {stack.misnamed[0]}"
+        warn(f"{cause}, and were read by content", where=where, remedy=first)
     if stack.skipped:
         cause = f"{len(stack.skipped)} files were skipped"
         stack.notes.extend(f"skipped {error}" for error in stack.skipped.values())
-        first = next(iter(stack.skipped.values()))
-        warnings.warn(f"{where}: {cause}; the first: {first}", IsthmusWarning, stacklevel=3)
+        warn(cause, where=where, remedy=f"the first: {next(iter(stack.skipped.values()))}")
 
 
 def _labels(
@@ -244,10 +254,5 @@ def _folder_labels(names: Sequence[str]) -> StrArray | None:
     parents = [PurePosixPath(name).parent.as_posix() for name in names]
     common = os.path.commonpath(parents) if all(p != "." for p in parents) else ""
     below = [p[len(common) :].strip("/") if p != "." else "" for p in parents]
-    labels = [_safe(b.split("/")[0]) for b in below]
+    labels = [legible(b.split("/")[0]) for b in below]
     return np.array(labels, np.str_) if any(labels) else None
-
-
-def _safe(name: str) -> str:
-    """A file name that was not UTF-8, as text that can be written anywhere."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -19,6 +19,8 @@ __all__ = ["settle_missing"]
 def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
     """Refuse values that are not finite, or hide, drop or replace them.
 
+    Values that a mask hides may be anything.
+
     Args:
         reading: what a reader found.
         how: None, ``"mask"``, ``"drop"`` or ``"mean"``.
@@ -33,19 +35,24 @@ def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
         return reading
     if all(np.isfinite(x[rows]).all() for rows in blocks(x.shape)):
         return reading
-    seen = np.isfinite(reading.x)
+    finite = np.isfinite(reading.x)
+    hidden = np.False_ if reading.mask is None else np.asarray(reading.mask) == 0
+    seen = finite | hidden
     count = int(seen.size - seen.sum())
+    if not count:
+        return reading
     if how is None:
         _refuse(reading, seen, count, where)
     if how == "drop":
         return _drop(reading, seen, where)
     filled = reading.x.copy()
-    filled[~seen] = 0
+    filled[~finite] = 0
     if how == "mask":
         note = f"{count} missing values are hidden by a mask."
-        return replace(reading, x=filled, mask=seen, notes=(*reading.notes, note))
+        return replace(reading, x=filled, mask=finite & ~hidden, notes=(*reading.notes, note))
     note = f"{count} missing values were replaced by their feature's mean."
-    return replace(reading, x=_with_means(filled, seen, where), notes=(*reading.notes, note))
+    x = _with_means(filled, finite & ~hidden, ~seen, where)
+    return replace(reading, x=x, notes=(*reading.notes, note))
 
 
 def _refuse(reading: Reading, seen: BoolArray, count: int, where: str) -> None:
@@ -70,7 +77,7 @@ def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
         reading = replace(reading, ids=np.arange(len(seen)).astype(str))
     changes: dict[str, Any] = {
         name: value[whole]
-        for name in ("x", "labels", "ids", "groups")
+        for name in ("x", "labels", "ids", "groups", "mask", "variance")
         if (value := getattr(reading, name)) is not None
     }
     note = f"{int((~whole).sum())} samples with missing values were dropped."
@@ -78,10 +85,11 @@ def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
     return replace(reading, **changes, aux=aux, notes=(*reading.notes, note))
 
 
-def _with_means(filled: Array, seen: BoolArray, where: str) -> Array:
+def _with_means(filled: Array, seen: BoolArray, lacks: BoolArray, where: str) -> Array:
     counts = seen.sum(0)
-    if not counts.all():
-        cause = f"feature {int(np.argmin(counts.reshape(-1)))} has no value at all"
+    unknown = lacks.any(0) & (counts == 0)
+    if unknown.any():
+        cause = f"feature {int(np.argmax(unknown.reshape(-1)))} has no value at all"
         raise DataError(cause, where=where, remedy="remove it, or use --missing mask")
-    means = filled.sum(0, dtype=np.float64) / counts
-    return np.where(seen, filled, means.astype(filled.dtype))
+    means = filled.sum(0, dtype=np.float64, where=seen) / np.maximum(counts, 1)
+    return np.where(lacks, means.astype(filled.dtype), filled)

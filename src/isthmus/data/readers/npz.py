@@ -16,8 +16,13 @@ from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, fi
 from isthmus.data.readers.npy import Header, read_body, read_header
 from isthmus.errors import DataError
 
-__all__ = ["NpzReader"]
+__all__ = ["NpzReader", "read_named"]
 
+_VECTORS = {
+    "labels": ("labels", "--labels"),
+    "groups": ("group", "--group"),
+    "ids": ("id_column", "--id"),
+}
 _SPARSE = {"data", "indices", "indptr", "shape", "format"}  # as scipy.sparse.save_npz names them
 
 
@@ -41,14 +46,32 @@ class NpzReader(Reader):
             if set(arrays.headers) >= _SPARSE and options.key is None:
                 return Reading(arrays.sparse())
             x = arrays.get(options.key or arrays.only_samples(), "--key")
-            named = {"labels": options.labels, "groups": options.group, "ids": options.id_column}
-            if named["labels"] not in arrays.headers and Path(options.labels or "").is_file():
-                named["labels"] = None
-            flags = {"labels": "--labels", "groups": "--group", "ids": "--id"}
             found: dict[str, Any] = {
-                k: arrays.vector(v, flags[k]) for k, v in named.items() if v is not None
+                field: arrays.vector(key, flag)
+                for field, (option, flag) in _VECTORS.items()
+                if (key := arrays.inside(getattr(options, option)))
+            }
+            found |= {
+                role: arrays.get(key, f"--{role}")
+                for role in ("mask", "variance")
+                if (key := arrays.inside(getattr(options, role)))
             }
             return replace(Reading(x), **found)
+
+
+def read_named(path: Path, key: str, limit: int) -> Array:
+    """The array of a file that is named ``key``, or its only one.
+
+    Raises:
+        DataError: damaged, larger than ``limit`` bytes, or with several arrays of other names.
+    """
+    with decoding(path, ".npz file"), zipfile.ZipFile(path) as file:
+        arrays = _Arrays(file, str(path), limit)
+        if key not in arrays.headers and len(arrays.headers) != 1:
+            listed = ", ".join(arrays.headers)
+            cause = f"{len(arrays.headers)} arrays, and none is named {key!r}"
+            raise DataError(cause, where=path, remedy=f"name one so; there are {listed}")
+        return arrays.get(key if key in arrays.headers else next(iter(arrays.headers)), f"--{key}")
 
 
 class _Arrays:
@@ -73,6 +96,11 @@ class _Arrays:
             values = read_body(file, header, place)
             file.read(1)  # at the end the checksum is compared
         return values
+
+    def inside(self, wanted: str | None) -> str | None:
+        """What was asked for, unless it is another file's name."""
+        elsewhere = wanted not in self.headers and Path(wanted or "").exists()
+        return None if elsewhere else wanted
 
     def vector(self, key: str, flag: str) -> Array:
         """An array ``(n,)`` of labels, groups or names."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +15,11 @@ from PIL import Image
 from isthmus.contracts import Array
 from isthmus.data.readers.base import ReadOptions, decoding
 from isthmus.data.readers.netpbm import NetpbmPages
+from isthmus.data.readers.resizing import resized
 from isthmus.data.readers.tiff import TiffPages
 from isthmus.errors import DataError
 
-__all__ = ["EXTENSIONS", "Picture", "decode", "picture_format", "resized"]
+__all__ = ["EXTENSIONS", "Picture", "decode", "picture_format"]
 
 SIGNATURES: Mapping[str, tuple[bytes, ...]] = {
     "PNG": (b"\x89PNG\r\n\x1a\n",),
@@ -76,11 +76,19 @@ class Pages(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One page: its number where the file has several, its values, and whether it was turned."""
+    """One page of a picture file.
+
+    Attributes:
+        page: its number, where the file has several.
+        pixels: its values.
+        turned: whether its EXIF orientation asked for that.
+        size: height and width before it was resized.
+    """
 
     page: int | None
     pixels: Array
     turned: bool
+    size: tuple[int, int]
 
 
 def picture_format(head: bytes) -> str | None:
@@ -115,10 +123,11 @@ def _page(pages: Pages, index: int, options: ReadOptions) -> Picture:
     pixels = _upright(pages.read(index, options.mode), pages.turn)
     if options.mode is not None:
         pixels = _in_mode(pixels, options.mode)
+    size = (int(pixels.shape[0]), int(pixels.shape[1]))
     if options.size is not None:
         pixels = resized(pixels, options.size)
     several = pages.count > 1 and options.frames == "all"
-    return Picture(index if several else None, pixels, pages.turn in _TURNS)
+    return Picture(index if several else None, pixels, pages.turn in _TURNS, size)
 
 
 def _chosen(count: int, frames: str | int | None) -> Sequence[int]:
@@ -237,32 +246,3 @@ def _grey(colour: Array) -> Array:
         return (colour @ (_LUMA / 65536)).astype(colour.dtype)
     weighted = colour.astype(np.uint64) @ _LUMA.astype(np.uint64)
     return ((weighted + 32768) >> np.uint64(16)).astype(colour.dtype)
-
-
-def resized(pixels: Array, size: tuple[int, int]) -> Array:
-    """Bring ``(H, W)`` or ``(H, W, C)`` to ``size``: area means when shrinking, else bilinear.
-
-    Integers are rounded to the nearest; the dtype stays.
-    """
-    if pixels.shape[:2] == size:
-        return pixels
-    shrinks = pixels.shape[0] >= size[0] and pixels.shape[1] >= size[1]
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    if pixels.dtype == np.uint8 and (pixels.ndim == 2 or pixels.shape[-1] == 3):
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        return np.asarray(image.resize(size[::-1], method))
-    planes = pixels[..., None] if pixels.ndim == 2 else pixels
-    done = np.stack([_plane(planes[..., c], size, method) for c in range(planes.shape[-1])], -1)
-    done = done[..., 0] if pixels.ndim == 2 else done
-    return done.astype(pixels.dtype)
-
-
-def _plane(plane: Array, size: tuple[int, int], method: Image.Resampling) -> Array:
-    image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    values = np.asarray(image.resize(size[::-1], method))
-    return np.rint(values) if plane.dtype.kind in "iu" else values
-
-
-def known_extension(name: str) -> bool:
-    """Whether a file's name promises a picture."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
