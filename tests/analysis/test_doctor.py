@@ -1,6 +1,8 @@
 import math
+import re
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,7 +95,7 @@ PLANTED = [
         "not-finite",
         "problem",
         {"log_p_test": np.append(log_p(-85, 150, seed=1), -np.inf)},
-        "log p of 1 held-out samples is infinite",
+        "log p(x) is infinite for 1 held-out samples",
     ),
     ("posterior-collapse", "problem", COLLAPSED, "0 of 10 latents are active;"),
     ("posterior-collapse", "warning", SINGLE, "1 of 10 latents are active (7);"),
@@ -116,7 +118,18 @@ PLANTED = [
         {"model": "svd", "unit_variance": np.array([300.0, 2.0, 1e-9])},
         "1 of 3 latents (2)",
     ),
-    ("over-fitting", "warning", {"log_p_train": log_p(-65, 800, seed=0)}, "20"),
+    (
+        "over-fitting",
+        "warning",
+        {"log_p_train": log_p(-65, 800, seed=0)},
+        "a held-out one in 94 % of pairs",
+    ),
+    (
+        "over-fitting",
+        "warning",
+        {"model": "autoencoder", "log_p_train": log_p(-65, 800, seed=0)},
+        "the reconstructions' log-likelihood is 20.6",
+    ),
     (
         "no-better-than-svd",
         "warning",
@@ -234,6 +247,12 @@ def test_what_only_looks_suspicious_is_passed_over(changed):
     assert diagnose(replace(HEALTHY, **changed)) == []
 
 
+def test_the_documents_list_every_finding():
+    page = Path(__file__).parents[2] / "docs" / "doctor.md"
+    listed = re.findall(r"^\| `([a-z-]+)`", page.read_text(encoding="utf-8"), re.M)
+    assert sorted(listed) == sorted({code for code, *_ in PLANTED})
+
+
 def test_problems_come_before_warnings_and_notes():
     ill = replace(HEALTHY, constant_features=3, n_train=20, non_finite="decoder.2 (Linear)")
     assert [each.severity for each in diagnose(ill)] == ["problem", "warning", "note"]
@@ -259,6 +278,27 @@ def test_commands_are_such_as_the_command_line_takes(code, severity, planted, to
     context = typer.main.get_command(app).commands["fit"].make_context("fit", arguments)
     assert (context.params["data"], context.params["key"]) == ("my cells.npz", "X")
     parse_plan({name: context.params[name] for name in ("likelihood", "objective")})
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "spread", "told"),
+    [
+        (of("Poisson"), 0.4, "--likelihood NegativeBinomial -o"),
+        (of("NegativeBinomial"), 0.4, "NegativeBinomial(zero_inflated=True)"),
+        (of("NegativeBinomial"), 2.5, 'Gaussian("predicted")'),
+        (of("Gaussian", variance=0.1), 0.4, 'Gaussian("predicted")'),
+    ],
+)
+def test_another_likelihood_is_freer_in_the_direction_that_is_wrong(likelihood, spread, told):
+    ill = replace(HEALTHY, likelihood=likelihood, pit=predicted_ranks(spread))
+    (finding,) = diagnose(ill)
+    assert told in finding.command
+
+
+@pytest.mark.parametrize("likelihood", [None, of("Gaussian", variance="predicted"), of("Product")])
+def test_where_no_likelihood_is_freer_none_is_named(likelihood):
+    (finding,) = diagnose(replace(HEALTHY, likelihood=likelihood, pit=predicted_ranks(0.4)))
+    assert finding.command == ""
 
 
 def test_a_command_keeps_the_kind_of_model():

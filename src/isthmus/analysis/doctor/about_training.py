@@ -68,7 +68,7 @@ def _infinite(evidence: Evidence) -> str:
     for part, values in (("training", evidence.log_p_train), ("held-out", evidence.log_p_test)):
         count = 0 if values is None else int(np.isinf(values).sum())
         if count:
-            return f"log p of {count} {part} samples is infinite"
+            return f"{evidence.score} is infinite for {count} {part} samples"
     return ""
 
 
@@ -76,8 +76,8 @@ def over_fitting(evidence: Evidence) -> Finding | None:
     """Training samples are far more probable than held-out ones.
 
     The chance that one is (the area under a ROC curve, Mann & Whitney's statistic over all pairs)
-    has to exceed 0.7 by more than its error: log p differs by some nats in every fit, and a gap
-    is large or small only beside the differences between samples.
+    has to exceed 0.7 by more than its standard error: log p differs by some nats in every fit,
+    and a gap is large or small only beside the differences between samples.
     """
     if evidence.log_p_train is None or evidence.log_p_test is None:
         return None
@@ -85,7 +85,7 @@ def over_fitting(evidence: Evidence) -> Finding | None:
     if min(len(train), len(test)) < FEWEST:
         return None
     chance, error = _chance_above(train, test)
-    if chance - TWO_SIDED * error <= BY_HEART:
+    if chance - error <= BY_HEART:
         return None
     gap = train.mean() - test.mean()
     spread = TWO_SIDED * math.sqrt(train.var() / len(train) + test.var() / len(test))
@@ -94,9 +94,9 @@ def over_fitting(evidence: Evidence) -> Finding | None:
         "over-fitting",
         "warning",
         "The model knows its training samples by heart.",
-        f"log p is {gap:.3g} ± {spread:.2g} nats per sample higher for training samples; one of "
-        f"them is more probable than a held-out one in {100 * chance:.0f} % of pairs, 50 % "
-        "without over-fitting",
+        f"{evidence.score} is {gap:.3g} ± {spread:.2g} nats per sample higher for training "
+        "samples; one of them is more probable than a held-out one in "
+        f"{100 * chance:.0f} % of pairs, 50 % without over-fitting",
         "Gather more samples; or use fewer latents, a smaller network or damaged inputs.",
         evidence.fit(f"--latent {fewer}") if fewer else "",
     )

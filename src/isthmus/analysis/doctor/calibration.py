@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def miscalibrated(evidence: Evidence) -> Finding | None:
     usual = FAR + (_seen(evidence) if verdict == "too wide" else 0.0)
     if verdict not in _MEANING or distance <= usual:
         return None
-    name = str((evidence.likelihood or {}).get("class"))
+    other = _another(evidence.likelihood or {}, verdict)
     side = f", on average {found['mean']:.2f} where 0.5 is right" if verdict == "shifted" else ""
     return Finding(
         "miscalibrated",
@@ -145,7 +146,7 @@ def miscalibrated(evidence: Evidence) -> Finding | None:
         f"{found['distance_error']:.1g}; up to {usual:.2g} is usual){side}",
         "Take log p and generated noise with care, and try a likelihood of another spread or "
         "shape.",
-        evidence.fit(f"--likelihood {_OTHER.get(name, 'auto')}"),
+        evidence.fit(f"--likelihood {other}") if other else "",
     )
 
 
@@ -155,13 +156,21 @@ _MEANING = {
     "shifted": "held-out values lie to one side of what is predicted",
 }
 
-_OTHER = {
+_WIDER = {
     "Poisson": "NegativeBinomial",
     "NegativeBinomial": "'NegativeBinomial(zero_inflated=True)'",
-    "ContinuousBernoulli": "DiscretizedLogistic",
-    "DiscretizedLogistic": "'Gaussian(\"predicted\")'",
-    "Gaussian": "'Gaussian(\"predicted\")'",
 }
+
+_FREER = ("Gaussian", "ContinuousBernoulli", "DiscretizedLogistic", *_WIDER)
+
+
+def _another(likelihood: Mapping[str, Any], verdict: str) -> str:
+    """A likelihood whose spread is freer, as on the command line; ``""`` where there is none."""
+    name = likelihood.get("class")
+    if name in _WIDER and verdict != "too wide":
+        return _WIDER[name]
+    free = name in _FREER and likelihood.get("variance") != "predicted"
+    return "'Gaussian(\"predicted\")'" if free else ""
 
 
 def _seen(evidence: Evidence) -> float:

@@ -109,6 +109,12 @@ class Evidence:
         return " ".join(("isthmus fit", self.data, *model, *options, "-o RUN2"))
 
     @property
+    def score(self) -> str:
+        """What ``log_p_train`` and ``log_p_test`` are: an autoencoder has no log p of x."""
+        has = self.model in ("vae", "svd")
+        return "log p(x)" if has else "the reconstructions' log-likelihood"
+
+    @property
     def two_valued(self) -> bool:
         """Whether the values are known to be two."""
         return bool(self.binary) or self.levels == 2
