@@ -2,16 +2,112 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from isthmus.evaluation import Evaluation, SampleScores
+import numpy as np
+
+from isthmus.analysis.doctor import Evidence, diagnose, pit_histogram, share_at_bounds
+from isthmus.analysis.traversals import active_units
+from isthmus.contracts import Array, FloatArray
+from isthmus.data.describe import resized_from
+from isthmus.data.splits import PARTS
+from isthmus.estimators.neural import NetworkEstimator
+from isthmus.evaluation import Evaluation, SampleScores, dense
 from isthmus.runs.folder import Run
 
 __all__ = ["examined"]
 
+_RANKED = 500  # held-out samples whose values are ranked among draws
+_LARGEST_RANKED = 200_000  # values in them
+
 
 def examined(
-    evaluation: Evaluation, scores: SampleScores, run: Run, card: dict[str, Any]
+    evaluation: Evaluation, scores: SampleScores, run: Run, card: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Findings and the histogram of predictive ranks, for ``doctor.json``."""
-    return {"findings": [], "pit": None}
+    """Findings and the histogram of predictive ranks, for ``doctor.json``.
+
+    Args:
+        evaluation: of the run.
+        scores: of every sample.
+        run: what was written of it so far.
+        card: what will stand in its ``run.json``.
+    """
+    rows = _some(evaluation)
+    ranks = evaluation.model.predictive_ranks(evaluation.data[rows], seed=evaluation.seed)
+    evidence = Evidence(
+        **_of_data(evaluation, card),
+        **_of_training(evaluation, run, card),
+        comparison=run.comparison,
+        log_p_train=scores.log_p[evaluation.rows("train")],
+        log_p_test=scores.log_p[evaluation.rows("test")],
+        pit=ranks,
+        at_bounds=_at_bounds(evaluation, rows),
+    )
+    findings = [asdict(finding) for finding in diagnose(evidence)]
+    return {"findings": findings, "pit": pit_histogram(ranks)}
+
+
+def _some(evaluation: Evaluation) -> Array:
+    """Held-out rows, not more than are needed to see how well they are predicted."""
+    rng = np.random.default_rng(evaluation.seed)
+    most = max(8, min(_RANKED, _LARGEST_RANKED // evaluation.data.n_features))
+    return np.sort(rng.permutation(evaluation.held_out)[:most])
+
+
+def _of_data(evaluation: Evaluation, card: Mapping[str, Any]) -> dict[str, Any]:
+    facts, data = card["facts"], evaluation.data
+    names = ("constant_features", "minimum", "maximum", "integer", "binary", "levels")
+    counts = None
+    if data.labels is not None:
+        counts = {
+            part: dict(Counter(data.labels[evaluation.rows(part)].tolist())) for part in PARTS
+        }
+    return {
+        "data": "DATA",
+        "n_train": len(evaluation.rows("train")),
+        "n_features": data.n_features,
+        "sample_shape": data.sample_shape,
+        "resized_from": resized_from(data.notes),
+        "label_counts": counts,
+        **{name: facts[name] for name in names},
+    }
+
+
+def _of_training(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict[str, Any]:
+    kind, train = card["plan"]["model"], evaluation.rows("train")
+    found: dict[str, Any] = {"model": kind, "latent_dim": card["latent_dim"]}
+    if kind == "svd":
+        return found
+    found |= {
+        "likelihood": card["choices"]["likelihood"],
+        "history": run.history,
+        "best_epoch": card["training"]["best_epoch"],
+    }
+    if kind == "vae":
+        found["unit_variance"] = active_units(evaluation.codes[train]).variance
+        found["kl"] = _divergences(*evaluation.model.posterior(evaluation.data[train[:1000]]))
+    return found
+
+
+def _divergences(mean: FloatArray, scale: FloatArray) -> FloatArray:
+    """Mean KL divergence of each latent's posterior from a standard normal, nats, ``(k,)``."""
+    square = scale.astype(np.float64) ** 2
+    each = 0.5 * (mean.astype(np.float64) ** 2 + square - 1 - np.log(square))
+    return np.asarray(each.mean(axis=0))
+
+
+def _at_bounds(evaluation: Evaluation, rows: Array) -> dict[str, float] | None:
+    if not isinstance(evaluation.model, NetworkEstimator):
+        return None
+    network = evaluation.model.network_
+    limits = network.likelihood.limits()
+    part, codes = evaluation.data[rows], evaluation.codes[rows]
+    spacing = network.quantum.cpu().numpy().reshape(evaluation.data.sample_shape)
+    surprising = np.abs(dense(part) - evaluation.model.decode(codes)) >= spacing / 2
+    named = evaluation.model.likelihood_parameters(codes) if limits else {}
+    return {
+        name: share_at_bounds(named[name], *ends, surprising) for name, ends in limits.items()
+    }

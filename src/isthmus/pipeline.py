@@ -17,9 +17,10 @@ from isthmus.analysis.maps import latent_map
 from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
 from isthmus.cross_fitting import cross_fit
 from isthmus.data.dataset import Dataset
-from isthmus.data.describe import describe
+from isthmus.data.describe import describe, resize_advice
 from isthmus.data.entries import hold_out_entries
 from isthmus.data.folds import folds, suggest_folds
+from isthmus.data.near_duplicates import NearDuplicates, near_duplicates
 from isthmus.data.readers import load
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.data.splits import PARTS, components, leak, split
@@ -144,7 +145,7 @@ class _Stages:
     split_file: str | PathLike[str] | None
     hidden: BoolArray | None = None
     trust: FloatArray | None = None
-    near: Any = None
+    near: NearDuplicates | None = None
     model: Any = None
     afford: Budgeted | None = None
     ledger: Ledger = field(init=False)
@@ -246,11 +247,7 @@ class _Stages:
 
     def _split(self) -> None:
         near = None
-        try:
-            from isthmus.data.near_duplicates import near_duplicates
-        except ImportError:
-            near_duplicates = None
-        if self.plan.near_duplicates and near_duplicates:
+        if self.plan.near_duplicates:
             near = near_duplicates(self.data, seed=self.plan.seed)
         together = components(self.data, *(() if near is None else (near.component,)))
         if self.own_splits is not None:
@@ -271,6 +268,7 @@ class _Stages:
             "near_duplicates": None if near is None else _found(near),
             "source": "dealt" if self.own_splits is None else "file",
             "fingerprint": fingerprint(self.splits),
+            "advised_folds": suggest_folds(together, self.splits),
         }
         self._warn_of_split(across)
         write_npy(self.folder / "components.npy", together)
@@ -304,6 +302,8 @@ class _Stages:
         return self.plan.latents(len(self._part("train")), self.data.n_features)
 
     def _estimate(self) -> None:
+        if (advice := resize_advice(self.facts)) is not None:
+            self.watch.say(advice)
         train = self._part("train")
         network = self.plan.network(self._latents(), binary=self.facts.binary)
         if self.plan.budget is None and (
@@ -493,7 +493,7 @@ class _Stages:
         write_report(Run(self.folder))
 
 
-def _found(near: Any) -> dict[str, Any]:
+def _found(near: NearDuplicates) -> dict[str, Any]:
     names = ("repeats", "candidates", "pairs", "threshold", "largest", "cut")
     return {name: getattr(near, name) for name in names}
 

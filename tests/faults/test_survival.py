@@ -224,7 +224,7 @@ def test_row_90_a_folder_of_another_format(number, code, start: Forks, plain, tm
     shutil.copytree(plain, folder)
     card = read_json(folder / "run" / "run.json") | {"format": number}
     if number == 1:
-        for name in ("near_duplicates", "source", "fingerprint"):
+        for name in ("near_duplicates", "source", "fingerprint", "advised_folds"):
             del card["split"][name]
         for name in ("doctor.json", "leak.json"):
             (folder / "run" / name).unlink()

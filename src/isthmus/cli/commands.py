@@ -86,14 +86,20 @@ def inspect(
     Shape, type, range, spacing, missing values, labels, groups and repeated samples; then the
     likelihood, the architecture and the epochs that isthmus would choose for them, and why.
     """
+    from isthmus.data.describe import resize_advice
+    from isthmus.data.near_duplicates import near_duplicates
     from isthmus.plan import examine
 
     dataset = _load(data, options)
     facts, choices = examine(dataset)
+    near = near_duplicates(dataset).repeats - facts.exact_duplicates
     if as_json:
-        _print_json({"source": dataset.source, "facts": asdict(facts), "choices": choices})
+        found = {"source": dataset.source, "facts": asdict(facts), "near_duplicates": near}
+        _print_json(found | {"choices": choices})
         return
-    _print_facts(dataset, asdict(facts))
+    _print_facts(dataset, asdict(facts), near)
+    if (advice := resize_advice(facts)) is not None:
+        typer.echo(f"  note: {advice}")
     typer.echo("\nisthmus would choose")
     for setting, value, why in choices:
         typer.echo(f"  {setting:<20}{value}\n{'':22}because {why}")
@@ -338,11 +344,12 @@ def _print_summary(run: Run) -> None:
     typer.echo(f"report: {run.path / 'report.html'}")
 
 
-def _print_facts(dataset: Dataset, facts: dict[str, Any]) -> None:
+def _print_facts(dataset: Dataset, facts: dict[str, Any], near: int) -> None:
     from isthmus.console import fact_lines
 
     typer.echo(dataset.source)
-    for name, value in fact_lines(facts).items():
+    lines = fact_lines(facts) | {"nearly equal": f"{near} more repeat an earlier one, nearly"}
+    for name, value in lines.items():
         typer.echo(f"  {name:<20}{value}")
     for note in dataset.notes:
         typer.echo(f"  note: {note}")

@@ -60,7 +60,8 @@ def _from_1(card: dict[str, Any]) -> dict[str, Any]:
     """Format 2 knows near duplicates, the split's origin and its fingerprint."""
     if "split" not in card:
         return card
-    known = {"near_duplicates": None, "source": "dealt", "fingerprint": None}
+    unknown = ("near_duplicates", "fingerprint", "advised_folds")
+    known = {"source": "dealt"} | dict.fromkeys(unknown)
     return card | {"split": known | card["split"]}
 
 
