@@ -222,7 +222,10 @@ FINE = {
     "ten samples a latent": {"n_train": 100},
     "a part without samples": {"label_counts": {"train": {"a": 5, "b": 3}, "test": {}}},
     "a part whose samples have no label": {
-        "label_counts": {"train": {"a": 5}, "test": {"a": 0}},
+        "label_counts": {"train": {"a": 5}, "test": {"a": 0, "": 4}},
+    },
+    "some samples without a label": {
+        "label_counts": {"train": {"a": 5, "": 2}, "test": {"a": 1}},
     },
     "intervals that are not known": {
         "comparison": {"log_p_gain": {"estimate": -1.0, "low": None, "high": None}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 from isthmus.analysis.doctor.evidence import Evidence, Finding, listed
@@ -105,12 +106,11 @@ def constant_features(evidence: Evidence) -> Finding | None:
 
 def missing_classes(evidence: Evidence) -> Finding | None:
     """A label has no sample in a part of the split that has others."""
-    parts = {part: c for part, c in (evidence.label_counts or {}).items() if any(c.values())}
-    totals: dict[str, int] = {}
-    for counts in parts.values():
-        for label, n in counts.items():
-            totals[label] = totals.get(label, 0) + n
-    absent = {part: [k for k in totals if not counts.get(k)] for part, counts in parts.items()}
+    given = (evidence.label_counts or {}).items()
+    named = {part: {k: n for k, n in counts.items() if k and n} for part, counts in given}
+    parts = {part: counts for part, counts in named.items() if counts}
+    totals = sum((Counter(counts) for counts in parts.values()), Counter())
+    absent = {part: sorted(totals.keys() - counts.keys()) for part, counts in parts.items()}
     told = [
         f"{part} has none of {listed([f'{label!r} ({totals[label]} in all)' for label in labels])}"
         for part, labels in absent.items()

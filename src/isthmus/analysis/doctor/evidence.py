@@ -56,7 +56,8 @@ class Evidence:
         binary: whether all are 0 or 1.
         levels: steps of the one grid on which all lie; None where there is no such grid.
         likelihood: ``{"class": name, argument: value, ...}``.
-        label_counts: samples of each label in each part of the split: part, label, number.
+        label_counts: samples of each label in each part of the split: part, label, number; the
+            label ``""`` is none.
         history: an epoch's ``train`` and ``validation`` losses in nats per sample, in order.
         best_epoch: the one whose weights were kept, counted from 1.
         non_finite: the part of the network that left the finite numbers, in words.
