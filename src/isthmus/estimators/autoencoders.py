@@ -13,23 +13,18 @@ from torch import Tensor
 
 from isthmus.contracts import FloatArray
 from isthmus.estimators.inputs import Inputs
-from isthmus.estimators.neural import NetworkEstimator, finite
+from isthmus.estimators.neural import NetworkEstimator
+from isthmus.estimators.predictive import finite
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.likelihoods import Likelihood
 from isthmus.models.networks import Architecture
 from isthmus.models.objectives import ELBO, Objective
 from isthmus.models.priors import Prior
-from isthmus.models.variational import (
-    VariationalNetwork,
-    importance_log_prob,
-    keyed_normals,
-    row_keys,
-)
+from isthmus.models.responses import Response
+from isthmus.models.variational import VariationalNetwork, importance_log_prob
 
 __all__ = ["Autoencoder", "VariationalAutoencoder"]
-
-_VALUES = 1 << 24  # decoded values held at a time while scoring
 
 
 class Autoencoder(NetworkEstimator):
@@ -39,6 +34,7 @@ class Autoencoder(NetworkEstimator):
         latent_dim: length of a code.
         likelihood: what the decoder's output means, or ``"auto"``.
         architecture: the networks, or ``"auto"``.
+        response: of the instrument, between the decoder's mean and the likelihood.
         corruption: how training inputs are damaged.
         scaling: ``"auto"``: as the likelihood asks; or ``"none"``, ``"unit"``, ``"standard"``.
         epochs: passes over the data, at most.
@@ -48,6 +44,7 @@ class Autoencoder(NetworkEstimator):
         early_stopping: whether held-out samples choose the best epoch and end training.
         patience: epochs without improvement after which it ends.
         validation_fraction: share of the samples held out for that.
+        balance: whether rare classes are repeated in training, by ``y`` or a ``Dataset``'s labels.
         clip: largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
         precision: of matrix products in training.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -74,6 +71,7 @@ class Autoencoder(NetworkEstimator):
         *,
         likelihood: Likelihood | Literal["auto"] = "auto",
         architecture: Architecture | Literal["auto"] = "auto",
+        response: Response | None = None,
         corruption: Corruption | None = None,
         scaling: Literal["auto", "none", "unit", "standard"] = "auto",
         epochs: int | Literal["auto"] = "auto",
@@ -83,6 +81,7 @@ class Autoencoder(NetworkEstimator):
         early_stopping: bool = True,
         patience: int | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
+        balance: bool = False,
         clip: float | Literal["auto"] | None = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         device: str = "auto",
@@ -91,6 +90,7 @@ class Autoencoder(NetworkEstimator):
         self.latent_dim = latent_dim
         self.likelihood = likelihood
         self.architecture = architecture
+        self.response = response
         self.corruption = corruption
         self.scaling = scaling
         self.epochs = epochs
@@ -100,18 +100,21 @@ class Autoencoder(NetworkEstimator):
         self.early_stopping = early_stopping
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.balance = balance
         self.clip = clip
         self.precision = precision
         self.device = device
         self.random_state = random_state
 
-    def log_prob(self, X: Any) -> tuple[FloatArray, FloatArray]:
+    def log_prob(
+        self, X: Any, *, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
         """The reconstruction log-likelihood log p(x | z = code of x), and zeros, ``(n,)`` each.
 
         Nats, data units. An autoencoder has no p(x): this is no log p of a sample, only of the
         sample given its own code, and the larger the code, the higher it is.
         """
-        inputs = self._read(X)
+        inputs = self._read(X, mask, variance)
 
         def scored(net: AutoencoderNetwork, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
             return (net.log_score(net.code(batch.seen), batch).double(),)
@@ -119,9 +122,11 @@ class Autoencoder(NetworkEstimator):
         (value,) = self._collect(inputs, scored)
         return finite(value), np.zeros_like(value)
 
-    def posterior(self, X: Any) -> tuple[FloatArray, FloatArray]:
+    def posterior(
+        self, X: Any, *, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Codes, and zeros: an autoencoder is certain; ``(n, k)`` each."""
-        codes = self.transform(X)
+        codes = self.transform(X, mask=mask, variance=variance)
         return codes, np.zeros_like(codes)
 
     def sample(self, n: int = 1, *, random_state: Any = None) -> FloatArray:
@@ -155,6 +160,7 @@ class VariationalAutoencoder(NetworkEstimator):
         likelihood: what the decoder's output means, or ``"auto"``.
         architecture: the networks, or ``"auto"``.
         prior: p(z); None: standard normal.
+        response: of the instrument, between the decoder's mean and the likelihood.
         corruption: how training inputs are damaged.
         objective: what is maximised; None: ``ELBO()``.
         scaling: ``"auto"``: as the likelihood asks; or ``"none"``, ``"unit"``, ``"standard"``.
@@ -165,6 +171,7 @@ class VariationalAutoencoder(NetworkEstimator):
         early_stopping: whether held-out samples choose the best epoch and end training.
         patience: epochs without improvement after which it ends.
         validation_fraction: share of the samples held out for that.
+        balance: whether rare classes are repeated in training, by ``y`` or a ``Dataset``'s labels.
         clip: largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
         precision: of matrix products in training.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -195,6 +202,7 @@ class VariationalAutoencoder(NetworkEstimator):
         likelihood: Likelihood | Literal["auto"] = "auto",
         architecture: Architecture | Literal["auto"] = "auto",
         prior: Prior | None = None,
+        response: Response | None = None,
         corruption: Corruption | None = None,
         objective: Objective | None = None,
         scaling: Literal["auto", "none", "unit", "standard"] = "auto",
@@ -205,6 +213,7 @@ class VariationalAutoencoder(NetworkEstimator):
         early_stopping: bool = True,
         patience: int | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
+        balance: bool = False,
         clip: float | Literal["auto"] | None = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         device: str = "auto",
@@ -214,6 +223,7 @@ class VariationalAutoencoder(NetworkEstimator):
         self.likelihood = likelihood
         self.architecture = architecture
         self.prior = prior
+        self.response = response
         self.corruption = corruption
         self.objective = objective
         self.scaling = scaling
@@ -224,14 +234,17 @@ class VariationalAutoencoder(NetworkEstimator):
         self.early_stopping = early_stopping
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.balance = balance
         self.clip = clip
         self.precision = precision
         self.device = device
         self.random_state = random_state
 
-    def posterior(self, X: Any) -> tuple[FloatArray, FloatArray]:
+    def posterior(
+        self, X: Any, *, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of q(z|x), ``(n, k)`` each."""
-        inputs = self._read(X)
+        inputs = self._read(X, mask, variance)
 
         def both(net: Any, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
             q = net.posterior(batch.seen)
@@ -240,7 +253,9 @@ class VariationalAutoencoder(NetworkEstimator):
         mean, scale = self._collect(inputs, both)
         return mean, scale
 
-    def log_prob(self, X: Any, *, draws: int = 100) -> tuple[FloatArray, FloatArray]:
+    def log_prob(
+        self, X: Any, *, draws: int = 100, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Importance-weighted log p(x) and its standard error, nats, data units, ``(n,)`` each.
 
         (Burda et al. 2016, eq. 8.) The draws belong to each sample's content, so that neither
@@ -249,20 +264,19 @@ class VariationalAutoencoder(NetworkEstimator):
         Args:
             X: samples.
             draws: codes a sample.
+            mask: True where observed; the other values are integrated out.
+            variance: known noise variances, data units squared.
 
         Raises:
             NumericalError: a sample has no finite log p; its row is named.
         """
-        inputs = self._read(X)
+        inputs = self._read(X, mask, variance)
 
         def scored(net: Any, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
-            seen = raw if batch.mask is None else raw * batch.mask
-            noise = keyed_normals(row_keys(seen, self.seed_), draws, self.latent_dim)
-            weights = net.importance_log_weights(batch, noise.to(net.scale.dtype))
-            return importance_log_prob(weights)[:2]
+            noise = self._noise(batch, raw, draws, self.seed_)
+            return importance_log_prob(net.importance_log_weights(batch, noise))[:2]
 
-        rows = max(1, _VALUES // (draws * self.network_.n_features))
-        value, error = self._collect(inputs, scored, rows)
+        value, error = self._collect(inputs, scored, self._rows(draws))
         return finite(value), error
 
     def sample(self, n: int = 1, *, noise: bool = False, random_state: Any = None) -> FloatArray:
@@ -286,7 +300,7 @@ class VariationalAutoencoder(NetworkEstimator):
         return ELBO() if self.objective is None else self.objective
 
     def _network(
-        self, architecture: Architecture, likelihood: Likelihood, numbers: Mapping[str, Tensor]
+        self, architecture: Architecture, likelihood: Likelihood, more: Mapping[str, Any]
     ) -> VariationalNetwork:
         return VariationalNetwork(
             self.sample_shape_,
@@ -294,5 +308,5 @@ class VariationalAutoencoder(NetworkEstimator):
             prior=self.prior,
             architecture=architecture,
             likelihood=likelihood,
-            **numbers,
+            **more,
         )

@@ -1,24 +1,23 @@
-"""What autoencoders of both kinds share: training, encoding, decoding, in batches."""
+"""What autoencoders of both kinds share: how they are chosen, trained and saved."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from isthmus.contracts import Array, FloatArray
+from isthmus.data.balance import balanced_rows
 from isthmus.data.describe import Facts, describe
 from isthmus.data.scaling import Scaling, fit_scaling
 from isthmus.data.splits import split
-from isthmus.errors import DataError, IsthmusWarning, NumericalError, UsageError
+from isthmus.errors import DataError, IsthmusWarning, UsageError
 from isthmus.estimators.auto import (
     Choices,
     choose_architecture,
@@ -26,22 +25,22 @@ from isthmus.estimators.auto import (
     choose_schedule,
     unit_limits,
 )
-from isthmus.estimators.base import LatentEstimator
+from isthmus.estimators.base import NOUNS
 from isthmus.estimators.inputs import Inputs, read_inputs
-from isthmus.models.autoencoder import AutoencoderNetwork, Batch
+from isthmus.estimators.predictive import PredictiveEstimator, as_samples
+from isthmus.models.autoencoder import AutoencoderNetwork
 from isthmus.models.corruption import Corruption
-from isthmus.models.distributions import Distribution
 from isthmus.models.likelihoods import Bernoulli, ContinuousBernoulli, Likelihood
 from isthmus.models.networks import Architecture
 from isthmus.models.objectives import Objective, Reconstruction
+from isthmus.models.responses import Response
 from isthmus.models.specification import from_json, to_json
 from isthmus.training.history import History
-from isthmus.training.loop import Hooks, Samples, Trainer
+from isthmus.training.loop import Hooks, Trainer
 from isthmus.training.settings import Settings, resolve_device
 
 __all__ = ["NetworkEstimator"]
 
-_ROWS = 1024  # samples encoded or decoded at a time
 _SMALLEST_SPLIT = 20  # fewer samples than this are all trained on
 
 BERNOULLI_WARNING = (
@@ -49,15 +48,16 @@ BERNOULLI_WARNING = (
     "by the continuous Bernoulli whose lambda the decoder gives"
 )
 
-Compute = Callable[[Any, Batch, Tensor], tuple[Tensor, ...]]
+NOUNS["response"] = Response
 
 
-class NetworkEstimator(LatentEstimator):
+class NetworkEstimator(PredictiveEstimator):
     """What autoencoders of both kinds share."""
 
     likelihood: Likelihood | Literal["auto"]
     architecture: Architecture | Literal["auto"]
     scaling: Literal["auto", "none", "unit", "standard"]
+    response: Response | None
     corruption: Corruption | None
     epochs: int | Literal["auto"]
     batch_size: int | Literal["auto"]
@@ -66,11 +66,11 @@ class NetworkEstimator(LatentEstimator):
     early_stopping: bool
     patience: int | Literal["auto"]
     validation_fraction: float
+    balance: bool
     clip: float | Literal["auto"] | None
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
 
-    network_: AutoencoderNetwork
     choices_: Choices
     history_: History
 
@@ -80,6 +80,8 @@ class NetworkEstimator(LatentEstimator):
         y: Any = None,
         *,
         validation: Any = None,
+        mask: Any = None,
+        variance: Any = None,
         hooks: Hooks = Hooks(),  # noqa: B008 - frozen
     ) -> Self:
         """Train on samples.
@@ -87,30 +89,35 @@ class NetworkEstimator(LatentEstimator):
         Args:
             X: a ``Dataset``, an array ``(n, d)`` or ``(n, H, W, C)``, a frame, a sparse matrix or
                 a torch tensor.
-            y: ignored.
+            y: labels ``(n,)`` to balance by, instead of a ``Dataset``'s own; else ignored.
             validation: held-out samples that choose the best epoch; without them a leak-free
                 part of ``X`` is split off.
+            mask: beside a bare array, of its shape: True where a value was observed.
+            variance: beside a bare array, of its shape: known noise variances, data units squared.
             hooks: checkpoints, progress and interruption.
 
         Raises:
             DataError: the data do not fit the settings.
             NumericalError: training left the finite numbers.
+            UsageError: there are no labels to balance by, or the response does not fit.
         """
-        inputs = read_inputs(self, X, reset=True)
+        inputs = read_inputs(self, X, reset=True, mask=mask, variance=variance)
         self.seed_ = self._seed()
-        train, held_out = self._parts(inputs, validation)
+        train, held_out = self._parts(self._labelled(inputs, y), validation)
         facts = describe(train.dataset)
         self._refuse_too_small(facts)
         self.choices_ = self._choose(facts)
         device = resolve_device(self.device)
-        samples = _resident(train, device)
-        self.network_ = self._build(facts, self._scale(train, facts)).to(device)
+        samples = as_samples(train, self.response).to(device)
+        judged = None if held_out is None else as_samples(held_out, self.response).to(device)
+        self.network_ = self._build(facts, self._scale(train, facts), train).to(device)
         self._warn_of_bernoulli(facts)
         trainer = Trainer(
             self.network_,
             self._objective(),
             samples,
-            validation=None if held_out is None else _resident(held_out, device),
+            rows=self._balanced(train),
+            validation=judged,
             corruption=self.corruption,
             settings=self._settings(held_out is not None),
             hooks=hooks,
@@ -118,64 +125,6 @@ class NetworkEstimator(LatentEstimator):
         self.history_ = trainer.run()
         self._finish(train)
         return self
-
-    def transform(self, X: Any) -> FloatArray:
-        """Codes of samples, deterministic: ``(n, latent_dim)``."""
-        inputs = self._read(X)
-        (codes,) = self._collect(inputs, lambda net, batch, _: (net.code(batch.seen),))
-        return codes.astype(inputs.dtype, copy=False)
-
-    def inverse_transform(self, X: Any) -> FloatArray:
-        """Samples that codes ``(n, latent_dim)`` stand for: the likelihood's mean, data units."""
-        return self._decoded(X, lambda p, net: net.unscaled(p.mean))
-
-    def decode(self, z: FloatArray) -> FloatArray:
-        """The same as :meth:`inverse_transform`."""
-        return self.inverse_transform(z)
-
-    def reconstruct(self, X: Any) -> FloatArray:
-        """Samples through the narrow middle and back, data units."""
-        inputs = self._read(X)
-
-        def through(net: AutoencoderNetwork, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
-            return (net.unscaled(net.decode(net.code(batch.seen), batch.variance).mean),)
-
-        return self._shaped(self._collect(inputs, through)[0].astype(inputs.dtype, copy=False))
-
-    def likelihood_parameters(self, z: FloatArray) -> Mapping[str, FloatArray]:
-        """Named parameters of p(x|z) for codes ``(n, k)``, each ``(n, *sample_shape)``.
-
-        They are in model units: the data's after the scaling.
-        """
-        check_is_fitted(self)
-        with torch.inference_mode():
-            decoded = self.network_.decode(_codes(z, self.latent_dim).to(self._device))
-        named = decoded.parameters()
-        shape = (len(z), *self.sample_shape_)
-        flat = (len(z), self.network_.n_features)
-        return {k: v.expand(flat).reshape(shape).cpu().numpy() for k, v in named.items()}
-
-    def score_samples(self, X: Any) -> FloatArray:
-        """:meth:`log_prob` without its error: nats per sample, data units, ``(n,)``."""
-        return self.log_prob(X)[0]
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean of :meth:`score_samples`, nats per sample."""
-        return float(self.score_samples(X).mean())
-
-    def log_prob(self, X: Any) -> tuple[FloatArray, FloatArray]:
-        """Log probability and its standard error, nats; see the subclasses for its meaning."""
-        raise NotImplementedError
-
-    @property
-    def measure_(self) -> str:
-        """What a log p measures: ``"mass"`` of bins, a ``"density"``, or ``"mixed"`` columns."""
-        check_is_fitted(self)
-        return self.network_.measure
-
-    @property
-    def _device(self) -> torch.device:
-        return self.network_.scale.device
 
     def planned_epochs(self, n: int) -> int:
         """Epochs at most for ``n`` training samples."""
@@ -186,6 +135,17 @@ class NetworkEstimator(LatentEstimator):
 
     def _finish(self, train: Inputs) -> None:
         """What is left to learn when the network is trained."""
+
+    def _labelled(self, inputs: Inputs, y: Any) -> Inputs:
+        if not self.balance or y is None:
+            return inputs
+        return dataclasses.replace(inputs, dataset=inputs.dataset.replace(labels=np.asarray(y)))
+
+    def _balanced(self, train: Inputs) -> Tensor | None:
+        if not self.balance:
+            return None
+        rows = np.arange(len(train.dataset))
+        return torch.from_numpy(balanced_rows(train.dataset.labels, rows, self.seed_))
 
     def _parts(self, inputs: Inputs, validation: Any) -> tuple[Inputs, Inputs | None]:
         if validation is not None:
@@ -263,25 +223,28 @@ class NetworkEstimator(LatentEstimator):
             warnings.warn(BERNOULLI_WARNING, IsthmusWarning, stacklevel=3)
 
     def _network(
-        self, architecture: Architecture, likelihood: Likelihood, numbers: Mapping[str, Tensor]
+        self, architecture: Architecture, likelihood: Likelihood, more: Mapping[str, Any]
     ) -> AutoencoderNetwork:
         return AutoencoderNetwork(
             self.sample_shape_,
             self.latent_dim,
             architecture=architecture,
             likelihood=likelihood,
-            **numbers,
+            **more,
         )
 
-    def _build(self, facts: Facts, scaling: Scaling) -> AutoencoderNetwork:
-        numbers = {
+    def _build(self, facts: Facts, scaling: Scaling, train: Inputs) -> AutoencoderNetwork:
+        usual = (_observed_mean(train) - scaling.offset) / scaling.scale
+        more = {
             "offset": torch.as_tensor(scaling.offset),
             "scale": torch.as_tensor(scaling.scale),
             "quantum": torch.as_tensor(np.asarray(facts.quantum, np.float32)),
+            "fill": torch.as_tensor(usual, dtype=torch.float32),
+            "response": self.response,
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed_)
-            network = self._network(self.choices_.architecture, self.choices_.likelihood, numbers)
+            network = self._network(self.choices_.architecture, self.choices_.likelihood, more)
         if isinstance(network.likelihood, Bernoulli) and not facts.binary:
             network.scoring = ContinuousBernoulli()
         return network
@@ -301,37 +264,11 @@ class NetworkEstimator(LatentEstimator):
             seed=self.seed_,
         )
 
-    def _collect(self, inputs: Inputs, compute: Compute, rows: int = _ROWS) -> list[Array]:
-        """Apply ``compute`` to batches, in the precision of the data, and join what it gives."""
-        double = inputs.dtype == np.float64
-        network = copy.deepcopy(self.network_).double() if double else self.network_
-        x = inputs.tensor(torch.float64 if double else None)
-        pieces: list[tuple[Tensor, ...]] = []
-        with torch.inference_mode():
-            for part in inputs.chunks(rows):
-                raw = x[part].to(self._device)
-                extra = (_part(a, part, self._device) for a in (inputs.mask, inputs.variance))
-                pieces.append(compute(network, network.batch(raw, *extra), raw))
-        return [torch.cat(piece).cpu().numpy() for piece in zip(*pieces, strict=True)]
-
-    def _decoded(
-        self, z: Any, read: Callable[[Distribution, AutoencoderNetwork], Tensor]
-    ) -> FloatArray:
-        check_is_fitted(self)
-        codes = _codes(z, self.latent_dim)
-        network = self.network_
-        if codes.dtype == torch.float64:
-            network = copy.deepcopy(network).double()
-        with torch.inference_mode():
-            pieces = [
-                read(network.decode(c.to(self._device)), network) for c in codes.split(_ROWS)
-            ]
-        return self._shaped(torch.cat(pieces).cpu().numpy())
-
     def _state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         facts = {
             "likelihood": to_json(self.network_.likelihood),
             "scoring": to_json(self.network_.scoring),
+            "response": to_json(self.network_.response),
             "architecture": to_json(self.choices_.architecture),
             "epochs": self.choices_.epochs,
             "batch_size": self.choices_.batch_size,
@@ -351,45 +288,24 @@ class NetworkEstimator(LatentEstimator):
             int(facts["batch_size"]),
             dict(facts["reasons"]),
         )
-        numbers = {name: tensors[name] for name in ("offset", "scale", "quantum")}
+        tensors.setdefault("fill", torch.zeros_like(tensors["quantum"]))  # of an older model
+        response = facts.get("response")
+        more: dict[str, Any] = {"response": response and from_json(Response, response)}
+        more |= {name: tensors[name] for name in ("offset", "scale", "quantum", "fill")}
         with torch.random.fork_rng(devices=[]):
-            network = self._network(self.choices_.architecture, self.choices_.likelihood, numbers)
+            network = self._network(self.choices_.architecture, self.choices_.likelihood, more)
         network.load_state_dict(tensors)
         network.scoring = from_json(Likelihood, facts["scoring"])
         self.network_ = network.eval().to(resolve_device(self.device))
-
-
-def _codes(z: Any, k: int) -> Tensor:
-    array = np.asarray(z)
-    if array.ndim != 2 or array.shape[1] != k:
-        raise UsageError(f"codes should have shape (n, {k}), but got {array.shape}")
-    if array.dtype != np.float64:
-        array = array.astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(array))
-
-
-def _resident(inputs: Inputs, device: torch.device) -> Samples:
-    extra = (_part(a, slice(None), device) for a in (inputs.mask, inputs.variance))
-    return Samples(inputs.tensor().to(device), *extra)
-
-
-def _part(array: Array | None, rows: slice, device: torch.device) -> Tensor | None:
-    return (
-        None if array is None else torch.from_numpy(np.ascontiguousarray(array[rows])).to(device)
-    )
 
 
 def _rows(inputs: Inputs, chosen: Array) -> Inputs:
     return Inputs(inputs.x[chosen], inputs.sample_shape, inputs.dataset[chosen])
 
 
-def finite(value: FloatArray) -> FloatArray:
-    bad = np.flatnonzero(~np.isfinite(value))
-    if len(bad):
-        raise NumericalError(
-            f"log p is {value[bad[0]]} ({len(bad)} such samples)",
-            where="X",
-            row=int(bad[0]),
-            remedy="look whether that sample lies outside the likelihood's support",
-        )
-    return value
+def _observed_mean(inputs: Inputs) -> FloatArray:
+    """Of each feature, ``(d,)``; 0 where nothing was observed."""
+    if inputs.mask is None:
+        return np.asarray(inputs.x.mean(0, dtype=np.float64)).reshape(-1)  # sparse: a matrix
+    count = np.maximum(inputs.mask.sum(0), 1)
+    return np.asarray(np.add.reduce(inputs.x, 0, np.float64, where=inputs.mask) / count)

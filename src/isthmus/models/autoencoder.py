@@ -133,6 +133,21 @@ class AutoencoderNetwork(nn.Module):
         code: Tensor = self.encoder(self.likelihood.embed(seen)).to(self.scale.dtype)
         return code
 
+    def codes(self, seen: Tensor, noise: Tensor) -> Tensor:
+        """Codes that may have given each sample, ``(batch, draws, k)``: here, one code.
+
+        Args:
+            seen: samples ``(batch, d)``.
+            noise: standard normal draws, ``(batch, draws, k)``.
+        """
+        del noise
+        return self.code(seen).unsqueeze(1)
+
+    def predicted(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each value given those observed, ``(batch, d)``, model units."""
+        p = self.observed(self.codes(batch.seen, noise).squeeze(1), batch)
+        return p.mean, p.variance.expand_as(p.mean)
+
     def decode(self, z: Tensor, variance: Tensor | None = None) -> Distribution:
         """p(x|z) in model units for codes ``(batch, k)``, as if without the response."""
         return self._decoded(self.likelihood, z, variance)

@@ -49,6 +49,9 @@ class VariationalNetwork(AutoencoderNetwork):
         """The posterior mean, ``(batch, k)``."""
         return self.posterior(seen).mean
 
+    def codes(self, seen: Tensor, noise: Tensor) -> Tensor:
+        return self._weighed(seen, noise)[0]
+
     def importance_log_weights(self, batch: Batch, noise: Tensor) -> Tensor:
         """Log p(x|z) + log p(z) - log q(z|x) in data units, ``(batch, draws)``.
 
@@ -56,13 +59,28 @@ class VariationalNetwork(AutoencoderNetwork):
             batch: ``b`` samples.
             noise: standard normal draws, ``(b, draws, k)``.
         """
-        b, draws, k = noise.shape
-        q = self.posterior(batch.seen)
+        z, log_odds = self._weighed(batch.seen, noise)
+        log_p = self.log_score(z.flatten(0, 1), repeat_batch(batch, noise.shape[1]))
+        return log_p.view_as(log_odds) + log_odds
+
+    def predicted(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """As of an autoencoder, by codes that are weighted by what was observed."""
+        z, log_odds = self._weighed(batch.seen, noise)
+        many = repeat_batch(batch, noise.shape[1])
+        p = self.observed(z.flatten(0, 1), many)
+        log_p = self.compared(p, many).view_as(log_odds)
+        weight = torch.softmax(log_p + log_odds, 1).unsqueeze(-1)
+        means = p.mean.unflatten(0, log_odds.shape)
+        within = p.variance.expand_as(p.mean).unflatten(0, log_odds.shape)
+        mean = (weight * means).sum(1)
+        return mean, (weight * (within + (means - mean.unsqueeze(1)) ** 2)).sum(1)
+
+    def _weighed(self, seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes from q(z|x), and log p(z) - log q(z|x) of each, ``(batch, draws)``."""
+        q = self.posterior(seen)
         posterior = Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1))
         z = torch.addcmul(posterior.location, posterior.scale, noise)
-        log_q = posterior.log_prob(z).sum(-1)
-        log_p = self.log_score(z.reshape(b * draws, k), repeat_batch(batch, draws))
-        return log_p.reshape(b, draws) + self.prior.log_prob(z) - log_q
+        return z, self.prior.log_prob(z) - posterior.log_prob(z).sum(-1)
 
 
 def importance_log_prob(log_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

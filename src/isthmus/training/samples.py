@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 __all__ = ["Samples"]
@@ -28,9 +29,16 @@ class Samples(NamedTuple):
 
     def take(self, index: Tensor | slice) -> Samples:
         """Some of the rows."""
-        mask, variance = (f if f is None else _picked(f, index) for f in self[1:3])
-        aux = {name: _picked(field, index) for name, field in self.aux.items()}
-        return Samples(_picked(self.x, index), mask, variance, aux)
+        return self._each(lambda field: _picked(field, index))
+
+    def to(self, device: torch.device) -> Samples:
+        """The same, there."""
+        return self._each(lambda field: field.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Samples:
+        mask, variance = (f if f is None else change(f) for f in self[1:3])
+        aux = {name: change(field) for name, field in self.aux.items()}
+        return Samples(change(self.x), mask, variance, aux)
 
 
 def _picked(field: Tensor, index: Tensor | slice) -> Tensor:

@@ -1,0 +1,249 @@
+"""What a trained network tells of samples and of codes, in batches."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_is_fitted
+from torch import Generator, Tensor
+
+from isthmus.contracts import Array, FloatArray
+from isthmus.errors import NumericalError, UsageError
+from isthmus.estimators.base import LatentEstimator
+from isthmus.estimators.inputs import Inputs
+from isthmus.models.autoencoder import AutoencoderNetwork, Batch
+from isthmus.models.distributions import Distribution
+from isthmus.models.responses import Response
+from isthmus.models.variational import keyed_normals, row_keys
+from isthmus.training.samples import Samples
+
+__all__ = ["PredictiveEstimator", "as_samples", "finite"]
+
+_ROWS = 1024  # samples encoded or decoded at a time
+_VALUES = 1 << 24  # decoded values held at a time
+
+Compute = Callable[[Any, Batch, Tensor], tuple[Tensor, ...]]
+
+
+class PredictiveEstimator(LatentEstimator):
+    """The use of a trained network.
+
+    Masks (True where a value was observed) and known noise variances (data units squared) go
+    beside bare arrays, of their shape; a ``Dataset`` brings its own.
+    """
+
+    network_: AutoencoderNetwork
+    seed_: int
+
+    def transform(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
+        """Codes of samples, deterministic: ``(n, latent_dim)``."""
+        inputs = self._read(X, mask, variance)
+        (codes,) = self._collect(inputs, lambda net, batch, _: (net.code(batch.seen),))
+        return codes.astype(inputs.dtype, copy=False)
+
+    def inverse_transform(self, X: Any) -> FloatArray:
+        """Samples that codes ``(n, latent_dim)`` stand for: the likelihood's mean, data units.
+
+        As they are, not as they are measured: without the instrument's response.
+        """
+        return self._decoded(X, lambda p, net: net.unscaled(p.mean))
+
+    def decode(self, z: FloatArray) -> FloatArray:
+        """The same as :meth:`inverse_transform`."""
+        return self.inverse_transform(z)
+
+    def reconstruct(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
+        """Samples through the narrow middle and back, data units: as they would be measured."""
+        inputs = self._read(X, mask, variance)
+
+        def through(net: AutoencoderNetwork, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
+            return (net.unscaled(net.observed(net.code(batch.seen), batch).mean),)
+
+        return self._shaped(self._collect(inputs, through)[0].astype(inputs.dtype, copy=False))
+
+    def fill(
+        self, X: Any, *, draws: int = 64, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Samples with their gaps filled, and the standard deviation of each value.
+
+        A hidden value becomes its mean given those observed, over the codes that these allow:
+        ``draws`` from q(z|x), weighted by p(observed, z) / q(z|x); an autoencoder has but one.
+        Its standard deviation is that of a new value there; where noise is known for each value,
+        of a noiseless one. Observed values are as they were, with 0. Two arrays
+        ``(n, *sample_shape)``, data units. The draws belong to each sample's content.
+        """
+        inputs = self._read(X, mask, variance)
+        hidden = np.zeros(inputs.x.shape, np.bool_) if inputs.mask is None else ~inputs.mask
+
+        def filled(net: AutoencoderNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
+            mean, spread = net.predicted(batch, self._noise(batch, raw, draws, self.seed_))
+            return net.unscaled(mean), torch.sqrt(spread) * net.scale
+
+        mean, deviation = self._collect(inputs, filled, self._rows(draws))
+        dense = inputs.x.toarray() if issparse(inputs.x) else inputs.x
+        values = np.where(hidden, mean, dense).astype(inputs.dtype, copy=False)
+        deviation = np.where(hidden, deviation, 0.0).astype(inputs.dtype, copy=False)
+        return self._shaped(values), self._shaped(deviation)
+
+    def predictive_ranks(
+        self,
+        X: Any,
+        *,
+        draws: int = 63,
+        seed: int = 0,
+        mask: Any = None,
+        variance: Any = None,
+    ) -> FloatArray:
+        """Where each value stands among values drawn from its predictive law.
+
+        (number below + u (1 + number equal)) / (draws + 1), u uniform in [0, 1), of draws from
+        p(x_j|z) for one z a sample from its posterior: uniform for data from the model
+        (Czado et al. 2009). Quantised values are compared by their bins. NaN where hidden.
+
+        Args:
+            X: samples.
+            draws: values drawn for each.
+            seed: of the draws.
+            mask: True where observed.
+            variance: known noise variances, data units squared.
+
+        Returns:
+            ``(n, *sample_shape)`` in [0, 1).
+        """
+        inputs = self._read(X, mask, variance)
+        generator = Generator(self._device).manual_seed(seed)
+
+        def ranked(net: AutoencoderNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
+            z = net.codes(batch.seen, self._noise(batch, raw, 1, seed)).squeeze(1)
+            half = net.quantum / net.scale / 2
+            p = net.observed(z, batch)
+            return (_ranks(p, (batch.target - half, batch.target + half), draws, generator),)
+
+        (ranks,) = self._collect(inputs, ranked)
+        return self._shaped(ranks if inputs.mask is None else np.where(inputs.mask, ranks, np.nan))
+
+    def likelihood_parameters(self, z: FloatArray) -> Mapping[str, FloatArray]:
+        """Named parameters of p(x|z) for codes ``(n, k)``, each ``(n, *sample_shape)``.
+
+        They are in model units: the data's after the scaling.
+        """
+        check_is_fitted(self)
+        with torch.inference_mode():
+            decoded = self.network_.decode(_codes(z, self.latent_dim).to(self._device))
+        named = decoded.parameters()
+        shape = (len(z), *self.sample_shape_)
+        flat = (len(z), self.network_.n_features)
+        return {k: v.expand(flat).reshape(shape).cpu().numpy() for k, v in named.items()}
+
+    def score_samples(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
+        """:meth:`log_prob` without its error: nats per sample, data units, ``(n,)``."""
+        return self.log_prob(X, mask=mask, variance=variance)[0]
+
+    def score(self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None) -> float:
+        """Mean of :meth:`score_samples`, nats per sample."""
+        return float(self.score_samples(X, mask=mask, variance=variance).mean())
+
+    @abstractmethod
+    def log_prob(
+        self, X: Any, *, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log probability of what was observed and its standard error, nats, ``(n,)`` each."""
+
+    @property
+    def measure_(self) -> str:
+        """What a log p measures: ``"mass"`` of bins, a ``"density"``, or ``"mixed"`` columns."""
+        check_is_fitted(self)
+        return self.network_.measure
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network_.scale.device
+
+    def _noise(self, batch: Batch, raw: Tensor, draws: int, seed: int) -> Tensor:
+        """Standard normals ``(batch, draws, k)`` that belong to the samples' content."""
+        shown = raw if batch.mask is None else raw * batch.mask
+        noise = keyed_normals(row_keys(shown, seed), draws, self.latent_dim)
+        return noise.to(batch.target.dtype)
+
+    def _rows(self, draws: int) -> int:
+        """Samples of which so many draws each can be decoded at a time."""
+        return max(1, _VALUES // (draws * self.network_.n_features))
+
+    def _collect(self, inputs: Inputs, compute: Compute, rows: int = _ROWS) -> list[Array]:
+        """Apply ``compute`` to batches, in the precision of the data, and join what it gives."""
+        double = inputs.dtype == np.float64
+        network = copy.deepcopy(self.network_).double() if double else self.network_
+        samples = as_samples(inputs, network.response, torch.float64 if double else None)
+        pieces: list[tuple[Tensor, ...]] = []
+        with torch.inference_mode():
+            for part in inputs.chunks(rows):
+                some = samples.take(part).to(self._device)
+                pieces.append(compute(network, network.batch(*some), some.x))
+        return [torch.cat(piece).cpu().numpy() for piece in zip(*pieces, strict=True)]
+
+    def _decoded(
+        self, z: Any, read: Callable[[Distribution, AutoencoderNetwork], Tensor]
+    ) -> FloatArray:
+        check_is_fitted(self)
+        codes = _codes(z, self.latent_dim)
+        network = self.network_
+        if codes.dtype == torch.float64:
+            network = copy.deepcopy(network).double()
+        with torch.inference_mode():
+            pieces = [
+                read(network.decode(c.to(self._device)), network) for c in codes.split(_ROWS)
+            ]
+        return self._shaped(torch.cat(pieces).cpu().numpy())
+
+
+def as_samples(
+    inputs: Inputs, response: Response | None, dtype: torch.dtype | None = None
+) -> Samples:
+    """As tensors, with what the response needs: uint8 as it is, all else in ``dtype``."""
+    mask, variance = (
+        None if array is None else torch.from_numpy(np.require(array, requirements=["C", "W"]))
+        for array in (inputs.mask, inputs.variance)
+    )
+    aux = {} if response is None else response.read(inputs.aux)
+    return Samples(inputs.tensor(dtype), mask, variance, aux)
+
+
+def _codes(z: Any, k: int) -> Tensor:
+    array = np.asarray(z)
+    if array.ndim != 2 or array.shape[1] != k:
+        raise UsageError(f"codes should have shape (n, {k}), but got {array.shape}")
+    if array.dtype != np.float64:
+        array = array.astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _ranks(
+    p: Distribution, bins: tuple[Tensor, Tensor], draws: int, generator: Generator
+) -> Tensor:
+    """Ranks of bins, perhaps of no width, among draws; ``(batch, d)`` in [0, 1)."""
+    low, high = bins
+    u = torch.rand(low.shape, generator=generator, dtype=torch.float64, device=low.device)
+    rank = u
+    for _ in range(draws):
+        x = p.sample(generator)
+        rank = rank + (x < low) + u * ((x >= low) & (x <= high))
+    return rank / (draws + 1)
+
+
+def finite(value: FloatArray) -> FloatArray:
+    """The same, if all of it is finite; else a ``NumericalError`` names the first bad row."""
+    bad = np.flatnonzero(~np.isfinite(value))
+    if len(bad):
+        raise NumericalError(
+            f"log p is {value[bad[0]]} ({len(bad)} such samples)",
+            where="X",
+            row=int(bad[0]),
+            remedy="look whether that sample lies outside the likelihood's support",
+        )
+    return value
