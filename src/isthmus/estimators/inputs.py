@@ -128,6 +128,8 @@ def read_inputs(
     if dataset is None:
         dataset = Dataset(checked, **extra)
         checked = checked if finite else dataset.x
+    if reset and dataset.mask is not None and not dataset.mask.any():
+        raise DataError("the mask hides every value", where=dataset.source or None)
     shape = tuple(checked.shape[1:])
     flat = checked if issparse(checked) else checked.reshape(len(checked), -1)
     return Inputs(flat, shape, dataset)

@@ -18,15 +18,9 @@ from isthmus.contracts import BoolArray, FloatArray
 from isthmus.data.describe import describe
 from isthmus.errors import UsageError
 from isthmus.estimators.base import LatentEstimator
-from isthmus.estimators.conditional import (
-    Conditional,
-    Law,
-    Observed,
-    Spectrum,
-    condition,
-    maximise,
-)
+from isthmus.estimators.conditional import Conditional, Law, Observed, condition
 from isthmus.estimators.inputs import Inputs, read_inputs
+from isthmus.estimators.maximum import Spectrum, maximise
 from isthmus.estimators.solvers import (
     SOLVERS,
     column_moments,
@@ -56,7 +50,7 @@ class TruncatedSVD(LatentEstimator):
 
     Of samples that a mask shows in part, and of values with a known noise variance, which adds to
     :math:`\sigma^2`, it is the same law, fitted to what was observed by
-    expectation-maximisation (see :func:`~isthmus.estimators.conditional.maximise`) and
+    expectation-maximisation (see :func:`~isthmus.estimators.maximum.maximise`) and
     conditioned on it exactly. Where everything was observed exactly, that is the decomposition
     itself.
 
@@ -236,6 +230,12 @@ class TruncatedSVD(LatentEstimator):
         A hidden value becomes its conditional mean given those observed; its standard deviation
         is that of a new value there, with the residual noise. Observed values are as they were,
         with 0. Two arrays ``(n, *sample_shape)``, data units.
+
+        Example:
+            >>> x = np.outer(np.arange(1.0, 7), [1.0, 2, 3])
+            >>> mask = np.arange(18).reshape(6, 3) != 7
+            >>> TruncatedSVD(1).fit(x, mask=mask).fill(x, mask=mask)[0][2].round(1)
+            array([3., 6., 9.])
         """
         inputs = self._read(X, mask, variance)
 
