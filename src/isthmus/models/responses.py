@@ -165,7 +165,8 @@ class PointSpread(Response):
         down, across = (size // 2 for size in weight.shape[-2:])
         beyond = "circular" if self.circular else "replicate"
         padded = F.pad(planes, (across, across, down, down), beyond)
-        return F.conv2d(padded, weight, groups=groups)
+        with torch.autocast(planes.device.type, enabled=False):
+            return F.conv2d(padded, weight, groups=groups)
 
     def _allows(self, values: Array) -> Array:
         return (values >= 0) & (values < len(self.kernel)) & (values == np.floor(values))
