@@ -96,7 +96,7 @@ def estimate(network: NetworkEstimator, train: Dataset, n: int, scored: int) -> 
     automatic = network.batch_size == "auto"
     size = choose_schedule(len(train))[1] if automatic else int(network.batch_size)
     part = train[: min(len(train), _TRIAL_BATCHES * size)]
-    quick = {"early_stopping": False}
+    quick = {"early_stopping": False, "balance": False}
     trial: Any = clone(network).set_params(epochs=1, **quick)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsthmusWarning)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from isthmus.data.describe import resized_from
 from isthmus.data.splits import PARTS
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import Evaluation, SampleScores, dense
+from isthmus.flags import as_flags
 from isthmus.runs.folder import Run
 
 __all__ = ["examined"]
@@ -47,7 +50,10 @@ def examined(
         at_bounds=_at_bounds(evaluation, rows),
     )
     findings = [asdict(finding) for finding in diagnose(evidence)]
-    return {"findings": findings, "pit": pit_histogram(ranks)}
+    return {
+        "findings": findings,
+        "pit": pit_histogram(ranks) if np.isfinite(ranks).any() else None,
+    }
 
 
 def _some(evaluation: Evaluation) -> Array:
@@ -59,6 +65,7 @@ def _some(evaluation: Evaluation) -> Array:
 
 def _of_data(evaluation: Evaluation, card: Mapping[str, Any]) -> dict[str, Any]:
     facts, data = card["facts"], evaluation.data
+    source = Path(card["source"]).name or "DATA"
     names = ("constant_features", "minimum", "maximum", "integer", "binary", "levels")
     counts = None
     if data.labels is not None:
@@ -66,7 +73,8 @@ def _of_data(evaluation: Evaluation, card: Mapping[str, Any]) -> dict[str, Any]:
             part: dict(Counter(data.labels[evaluation.rows(part)].tolist())) for part in PARTS
         }
     return {
-        "data": "DATA",
+        "data": f"{shlex.quote(source)}{as_flags(card['options'])}",
+        "advised_folds": None if card["plan"]["cross_fit"] else card["split"]["advised_folds"],
         "n_train": len(evaluation.rows("train")),
         "n_features": data.n_features,
         "sample_shape": data.sample_shape,
@@ -79,15 +87,14 @@ def _of_data(evaluation: Evaluation, card: Mapping[str, Any]) -> dict[str, Any]:
 def _of_training(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict[str, Any]:
     kind, train = card["plan"]["model"], evaluation.rows("train")
     found: dict[str, Any] = {"model": kind, "latent_dim": card["latent_dim"]}
-    if kind == "svd":
-        return found
-    found |= {
-        "likelihood": card["choices"]["likelihood"],
-        "history": run.history,
-        "best_epoch": card["training"]["best_epoch"],
-    }
+    found["unit_variance"] = active_units(evaluation.codes[train]).variance
+    if kind != "svd":
+        found |= {
+            "likelihood": card["choices"]["likelihood"],
+            "history": run.history,
+            "best_epoch": card["training"]["best_epoch"],
+        }
     if kind == "vae":
-        found["unit_variance"] = active_units(evaluation.codes[train]).variance
         found["kl"] = _divergences(*evaluation.model.posterior(evaluation.data[train[:1000]]))
     return found
 
@@ -107,7 +114,7 @@ def _at_bounds(evaluation: Evaluation, rows: Array) -> dict[str, float] | None:
     part, codes = evaluation.data[rows], evaluation.codes[rows]
     spacing = network.quantum.cpu().numpy().reshape(evaluation.data.sample_shape)
     surprising = np.abs(dense(part) - evaluation.model.decode(codes)) >= spacing / 2
+    if part.mask is not None:
+        surprising &= part.mask
     named = evaluation.model.likelihood_parameters(codes) if limits else {}
-    return {
-        name: share_at_bounds(named[name], *ends, surprising) for name, ends in limits.items()
-    }
+    return {name: share_at_bounds(named[name], *ends, surprising) for name, ends in limits.items()}

@@ -17,6 +17,7 @@ from isthmus.models.corruption import Corruption, GaussianNoise, Masking
 from isthmus.models.likelihoods import Likelihood
 from isthmus.models.networks import Architecture
 from isthmus.models.objectives import Objective
+from isthmus.models.responses import Response
 from isthmus.models.specification import parse
 
 __all__ = ["MODELS", "Plan", "examine", "parse_plan"]
@@ -41,6 +42,7 @@ class Plan:
         likelihood: a likelihood, or ``"auto"``.
         architecture: an architecture, or ``"auto"``.
         corruption: how training inputs are damaged; a denoising model has one anyway.
+        response: what the instrument does between the decoder's mean and the data.
         objective: what a variational autoencoder maximises; None: the ELBO.
         epochs: at most; ``"auto"``: by the number of samples.
         batch_size: samples a step, or ``"auto"``.
@@ -62,6 +64,7 @@ class Plan:
     likelihood: Likelihood | Literal["auto"] = "auto"
     architecture: Architecture | Literal["auto"] = "auto"
     corruption: Corruption | None = None
+    response: Response | None = None
     objective: Objective | None = None
     epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
@@ -133,6 +136,8 @@ class Plan:
             "corruption": self.corruption,
             "epochs": epochs or self.epochs,
             "batch_size": self.batch_size,
+            "balance": self.balance,
+            "response": self.response,
             "learning_rate": self.learning_rate,
             "precision": self.precision,
             "device": self.device,
@@ -168,6 +173,7 @@ def parse_plan(given: Mapping[str, Any]) -> dict[str, Any]:
         "likelihood": Likelihood,
         "architecture": Architecture,
         "corruption": Corruption,
+        "response": Response,
         "objective": Objective,
     }
     return {

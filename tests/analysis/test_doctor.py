@@ -143,6 +143,7 @@ PLANTED = [
         "0.05 (-0.1 to 0.2) of mean squared error",
     ),
     ("no-better-than-svd", "note", {"comparison": gained((-3.0, -2.0), (1.0, 2.0))}, "-2.5"),
+    ("small-split", "warning", {"advised_folds": 10}, "fewer than 30 samples"),
     ("too-few-samples", "warning", {"n_train": 64}, "6.4 a latent"),
     (
         "missing-classes",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli.reading import given, reads, seconds
+from isthmus.cli.reading import reads, seconds
 from isthmus.errors import UsageError
+from isthmus.flags import as_flags
 
 if TYPE_CHECKING:
     from isthmus.data.dataset import Dataset
@@ -103,7 +104,7 @@ def inspect(
     typer.echo("\nisthmus would choose")
     for setting, value, why in choices:
         typer.echo(f"  {setting:<20}{value}\n{'':22}because {why}")
-    _next(f"isthmus fit {shlex.quote(data)}{given(options)} -o RUN")
+    _next(f"isthmus fit {shlex.quote(data)}{as_flags(options)} -o RUN")
 
 
 @app.command()
@@ -291,7 +292,7 @@ def _analyse(
     from isthmus.signals import Signals
 
     own = {} if splits is None else {"splits": splits.name}
-    told = given(options | own) + given(_changed(plan))
+    told = as_flags(options | own) + as_flags(_changed(plan))
     with Signals() as signals, Console(signals) as console:
         run = analyse(
             data,
@@ -335,6 +336,12 @@ def _print_summary(run: Run) -> None:
     for name in ("error_verdict", "log_p_verdict"):
         if comparison.get(name):
             typer.echo(comparison[name])
+    if run.cross_fit is not None:
+        told = run.cross_fit.get("log_p_verdict") or run.cross_fit.get("error_verdict")
+        typer.echo(f"By cross-fitting, on all {run.cross_fit['test_samples']} samples: {told}")
+    if run.entries is not None:
+        each = (f"{m['name']} {m['r2']['estimate']:.2f}" for m in run.entries["models"])
+        typer.echo(f"Of {run.entries['count']} hidden entries, R2: {', '.join(each)}.")
     if run.quality.get("sentence"):
         typer.echo(run.quality["sentence"])
     for finding in (run.doctor or {}).get("findings", []):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import shlex
 from collections.abc import Callable
 from typing import Annotated, Any, get_type_hints
 
@@ -13,7 +12,7 @@ import typer
 
 from isthmus.errors import UsageError
 
-__all__ = ["given", "reads", "seconds"]
+__all__ = ["reads", "seconds"]
 
 
 def _text(help_text: str, *flags: str) -> Any:
@@ -69,19 +68,6 @@ def reads(command: Callable[..., None]) -> Callable[..., None]:
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     del wrapped.__wrapped__  # its signature is not this one's
     return wrapped
-
-
-def given(options: dict[str, Any]) -> str:
-    """Options as they were typed."""
-    words = []
-    for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        if value is True:
-            words.append(flag)
-        else:
-            told = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words.append(f"{flag} {shlex.quote(told)}")
-    return "".join(f" {word}" for word in words)
 
 
 def seconds(text: str) -> float:

@@ -54,7 +54,8 @@ def fit_scaling(
     if method == "standard":
         mean, variance = moments(x, mask)
         if shared:
-            variance = np.full_like(variance, variance.mean())
+            known = np.ones(len(mean), np.bool_) if mask is None else mask.any(axis=0)
+            variance = np.full_like(variance, variance[known].mean())
         flat = variance <= (1e-7 * np.maximum(np.abs(mean), 1e-30)) ** 2
         deviation = np.sqrt(np.where(flat, 1.0, variance))
         return Scaling(mean.astype(np.float32), deviation.astype(np.float32), method)

@@ -13,6 +13,7 @@ from isthmus.analysis.doctor.about_data import (
     constant_features,
     missing_classes,
     shrunk_images,
+    small_split,
     too_few_samples,
     unfit_likelihood,
 )
@@ -49,6 +50,7 @@ RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     no_better_than_svd,
     miscalibrated,
     too_few_samples,
+    small_split,
     missing_classes,
     shrunk_images,
     parameters_at_bounds,

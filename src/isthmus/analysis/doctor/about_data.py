@@ -12,6 +12,7 @@ __all__ = [
     "constant_features",
     "missing_classes",
     "shrunk_images",
+    "small_split",
     "too_few_samples",
     "unfit_likelihood",
 ]
@@ -143,6 +144,21 @@ def too_few_samples(evidence: Evidence) -> Finding | None:
         "are needed to know even how the codes vary together",
         "Gather more samples, or use fewer latents.",
         evidence.fit(f"--latent {fewer}") if fewer else "",
+    )
+
+
+def small_split(evidence: Evidence) -> Finding | None:
+    """One split holds out too little; see :func:`isthmus.data.folds.suggest_folds`."""
+    folds = evidence.advised_folds
+    if folds is None:
+        return None
+    return Finding(
+        "small-split",
+        "warning",
+        "One split holds out too little to conclude from.",
+        "fewer than 6 independent groups of samples, or fewer than 30 samples, are held out",
+        "Fit anew on all folds but one, so that every sample is judged by a fit without it.",
+        evidence.fit(f"--cross-fit {folds}"),
     )
 
 

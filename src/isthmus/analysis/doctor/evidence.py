@@ -58,6 +58,7 @@ class Evidence:
         likelihood: ``{"class": name, argument: value, ...}``.
         label_counts: samples of each label in each part of the split: part, label, number; the
             label ``""`` is none.
+        advised_folds: of cross-fitting, where the split holds out too little to conclude from.
         history: an epoch's ``train`` and ``validation`` losses in nats per sample, in order.
         best_epoch: the one whose weights were kept, counted from 1.
         non_finite: the part of the network that left the finite numbers, in words.
@@ -88,6 +89,7 @@ class Evidence:
     levels: int | None = None
     likelihood: Mapping[str, Any] | None = None
     label_counts: Mapping[str, Mapping[str, int]] | None = None
+    advised_folds: int | None = None
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int = 0
     non_finite: str | None = None
