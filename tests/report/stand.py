@@ -11,7 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.report import figures
-from isthmus.report.page import Page, Picture, Section, Table
+from isthmus.report.blocks import Code, Picture, Table
+from isthmus.report.page import Page, Section
 
 STEPS = np.linspace(-2, 2, 7)
 
@@ -179,7 +180,9 @@ def digits_page() -> Page:
             Section("How likely is each sample?", blocks=(picture(
                 figures.log_prob_histogram(parts),
                 "Histograms of log p for training and held-out samples."),)),
+            Section("How to repeat this", blocks=(
+                Code("isthmus fit digits.npz -o runs/digits --latent 10 --seed 0"),
+                Table(("software", "version"), (("isthmus", "0.1.0"),)),
+            )),
         ),
-        command="isthmus fit digits.npz -o runs/digits --latent 10 --seed 0",
-        versions={"isthmus": "0.1.0", "numpy": np.__version__},
     )  # fmt: skip

@@ -22,6 +22,12 @@ from isthmus.report import figures
 SAMPLES: dict[str, Callable[[Stand], Figure]] = {
     "data_examples": lambda s: figures.data_examples(s.x, s.labels),
     "reconstructions": lambda s: figures.reconstructions(s.x, s.reconstruction, s.ids, s.errors),
+    "gaps": lambda s: figures.gaps(
+        np.where(np.arange(len(s.x)).reshape(-1, *[1] * (s.x.ndim - 1)) % 2, s.x, np.nan),
+        s.reconstruction,
+        0.1 * np.abs(s.reconstruction),
+        s.ids,
+    ),
     "traversals": lambda s: figures.traversals(
         s.traversals,
         [f"z{i}" for i in range(6)],
@@ -35,6 +41,7 @@ SAMPLES: dict[str, Callable[[Stand], Figure]] = {
 POINTS = np.random.default_rng(0).normal(size=(300, 2))
 MANY = np.random.default_rng(0).integers(0, 25, 300)
 SOME = np.where(POINTS[:, 1] > 0, POINTS[:, 0], np.nan)
+EDGES = np.linspace(0, 1, 11)
 GAP = [
     {"epoch": e, "train": {"loss": None if e == 2 else 1 / e, "kl": float("nan")}}
     for e in (1, 2, 3)
@@ -55,6 +62,9 @@ NUMBERS: dict[str, Callable[[], Figure]] = {
     "histogram": lambda: figures.log_prob_histogram({"train": POINTS[:, 0], "new": POINTS[:9, 1]}),
     "histogram, outliers": lambda: figures.log_prob_histogram({"all": np.append(POINTS, -1e6)}),
     "histogram, constant": lambda: figures.log_prob_histogram({"all": np.full(5, -3.0)}),
+    "ranks": lambda: figures.rank_histogram(EDGES, np.arange(1.0, 11), (5, 6)),
+    "ranks, few samples": lambda: figures.rank_histogram(EDGES, np.ones(10)),
+    "one unit": lambda: figures.active_units(np.array([0.5])),
     "units": lambda: figures.active_units(np.array([1.0, 0.5, 0.001]), np.array([2.0, 1.0, 0.0])),
     "units, none active": lambda: figures.active_units(np.zeros(40)),
 }  # fmt: skip
@@ -188,9 +198,49 @@ def test_hostile_labels_are_inert_in_svg() -> None:
         figures.to_png(figure)
 
 
-def test_svg_repeats() -> None:
-    draw = NUMBERS["units"]
-    assert figures.to_svg(draw()) == figures.to_svg(draw())
+@pytest.mark.parametrize("name", ["units", "map, many points", "curves"])
+def test_svg_repeats(name: str) -> None:
+    draw = NUMBERS[name]
+    assert figures.to_svg(draw(), title="a map") == figures.to_svg(draw(), title="a map")
+
+
+def test_svg_says_what_it_shows_in_one_inert_line() -> None:
+    svg = figures.to_svg(NUMBERS["one unit"](), title="<script>\n" + "x" * 999)
+    title = ElementTree.fromstring(svg).find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text is not None
+    assert title.text.startswith("<script> xxx")
+    assert len(title.text) == 300
+
+
+def test_many_marks_become_pixels_in_svg_and_words_do_not() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3000))
+    svg = figures.to_svg(figures.data_examples(x, np.arange(60) % 10))
+    assert len(svg) < 1_000_000
+    assert "<image" in svg
+    assert svg.count("<use") > 100, "letters are still shapes"
+
+
+def test_unknown_pixels_are_hatched_in_no_colour_of_the_data() -> None:
+    x = np.zeros((1, 4, 4))
+    x[0, 1:3, 1:3] = np.nan
+    axes = figures.gaps(x, np.zeros((1, 4, 4)), np.ones((1, 4, 4)), "a").subfigs[0].axes[0]
+    tiles, stripes = (np.asarray(image.get_array()) for image in axes.images)
+    unknown = tiles[1:3, 1:3].reshape(4, 3)
+    assert (np.ptp(unknown, axis=1) > 0.02).all(), "not a grey"
+    fine = stripes.shape[0] // tiles.shape[0]
+    opaque = stripes[..., 3] > 0
+    inside = opaque[fine : 3 * fine, fine : 3 * fine]
+    assert 0.2 < inside.mean() < 0.5
+    assert not opaque[:fine].any()
+
+
+def test_only_what_was_filled_in_is_uncertain() -> None:
+    x = np.array([[1.0, np.nan, 3.0]])
+    figure = figures.gaps(x, np.array([[1.0, 2.0, 3.0]]), np.full((1, 3), 0.5), "a")
+    (bars,) = figure.axes[0].containers[1].lines[2]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments() if len(segment)])
+    np.testing.assert_allclose(ends[np.isfinite(ends).all(axis=1)], [[2 - 0.98, 2 + 0.98]])
 
 
 @pytest.mark.parametrize(
@@ -205,6 +255,9 @@ def test_svg_repeats() -> None:
         lambda: figures.log_prob_histogram({"all": np.full(3, np.nan)}),
         lambda: figures.model_comparison([]),
         lambda: figures.active_units(np.zeros(3), np.zeros(2)),
+        lambda: figures.rank_histogram(EDGES, np.ones(9)),
+        lambda: figures.rank_histogram(EDGES, np.zeros(10)),
+        lambda: figures.gaps(np.zeros((3, 4)), np.zeros((3, 4)), np.zeros((3, 4)), "ab"),
         lambda: figures.samples(np.zeros((3, 4)), np.zeros((2, 4)), np.zeros(3)),
     ],
 )

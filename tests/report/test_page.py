@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import UsageError
-from isthmus.report.page import Page, Picture, Section, Table, render
+from isthmus.report.blocks import Code, Finding, Findings, Picture, Table
+from isthmus.report.page import Page, Section, render
 
 HOSTILE = (
     '"><img src=x onerror=alert(1)>',
@@ -56,13 +57,16 @@ def hostile_page(png: bytes) -> Page:
         subtitle=HOSTILE[1],
         summary=tuple((text, text) for text in HOSTILE),
         sections=tuple(
-            Section(text, (text,), (Table((text,), ((text,),), text), Picture(png, text, text)))
+            Section(text, (text,), (
+                Table((text,), ((text,),), text),
+                Picture(png, text, text, (f"figures/{text}.svg",)),
+                Code(text),
+                Findings((Finding(text, text, text, text, text),)),
+            ))
             for text in HOSTILE
         ),
         warnings=HOSTILE,
-        command=" ".join(HOSTILE),
-        versions={text: text for text in HOSTILE},
-    )
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +97,7 @@ def test_nothing_is_fetched(demo: Page, png: bytes) -> None:
     for page in (demo, hostile_page(png)):
         reader = Reader(render(page))
         addresses = reader.attributes("src") + reader.attributes("href")
-        assert all(address.startswith(("data:", "#")) for address in addresses)
+        assert all(address.startswith(("data:", "#", "figures/")) for address in addresses)
         assert not reader.attributes("style")
     assert not re.search(r"https?:|url\(|@import|<script", render(demo))
     policy = next(a["content"] for t, a in Reader(render(demo)).tags if a.get("http-equiv"))
@@ -122,6 +126,25 @@ def test_warnings_show_only_where_there_are_some() -> None:
     assert 'class="warnings"' not in render(Page("t"))
     assert "1 warning<" in render(Page("t", warnings=("w",)))
     assert "2 warnings<" in render(Page("t", warnings=("v", "w")))
+
+
+def test_severities_differ_in_words_and_marks_not_in_colour_alone() -> None:
+    kinds = ("problem", "warning", "note")
+    found = [Finding(kind, "t", "c", "r") for kind in kinds]
+    html = render(Page("t", sections=(Section("s", blocks=(Findings(tuple(found)),)),)))
+    assert len({finding.mark for finding in found}) == 3
+    assert re.findall(r'class="severity">(\w+)<', html) == list(kinds)
+
+
+def test_what_utf8_cannot_hold_is_spelt_out() -> None:
+    assert "cell\\udcff.png" in render(Page("cell\udcff.png"))
+
+
+def test_per_cent_signs_stay_with_their_numbers() -> None:
+    section = Section("s", ("a 95 % interval",), (Code("echo 95 %"),))
+    html = render(Page("t", sections=(section,)))
+    assert "a 95\u00a0% interval" in html
+    assert "echo 95 %" in html
 
 
 def test_columns_of_numbers_are_set_right() -> None:

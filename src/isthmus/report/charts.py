@@ -1,4 +1,4 @@
-"""Charts of numbers: training, comparison, log p and the latents in use."""
+"""Charts of numbers: training, comparison and the latents in use."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from isthmus.report.style import (
 __all__ = [
     "ModelRow",
     "active_units",
-    "log_prob_histogram",
     "model_comparison",
     "training_curves",
 ]
 
 PARTS = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL divergence"}
 IDLE = "#d3d7de"
+FEWEST_PLACES = 12
 
 Interval = tuple[float, float, float]
 
@@ -146,7 +146,7 @@ def model_comparison(
     """
     if not rows:
         raise UsageError("there is no model to compare", remedy="pass one row a model")
-    figure = new_figure(1.25 + 0.34 * len(rows))
+    figure = new_figure(1.25 + 0.34 * len(rows), between=0.05)
     likely = [row.log_prob for row in rows]
     panels: list[tuple[Sequence[Interval | None], str]] = [
         ([row.error for row in rows], f"{error},  ← better")
@@ -179,57 +179,6 @@ def _draw_intervals(axes: Axes, intervals: Sequence[Interval | None]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-
-
-@styled
-def log_prob_histogram(
-    log_p: Mapping[str, FloatArray], *, unit: str = "nats per sample"
-) -> Figure:
-    """How log p(x) is distributed in each part of the data, its median marked.
-
-    Args:
-        log_p: log p(x) of each part, such as ``"train"`` and ``"held out"``, each ``(n,)``.
-        unit: of the values.
-
-    Raises:
-        UsageError: no value is finite.
-    """
-    finite = {part: v[np.isfinite(v)] for part, v in log_p.items() if np.isfinite(v).any()}
-    if not finite:
-        raise UsageError("no log p(x) is finite", remedy="look at the run's warnings")
-    low, high = _fences(np.concatenate(list(finite.values())))
-    edges = np.linspace(low, high, 41)
-    figure = new_figure(3.1)
-    axes = figure.subplots()
-    for (part, values), colour in zip(finite.items(), PALETTE, strict=False):
-        _draw_histogram(axes, part, values, edges, colour)
-    beyond = sum(int(((v < low) | (v > high)).sum()) for v in finite.values())
-    note = f"; {beyond} samples lie outside the frame" if beyond else ""
-    axes.set(xlabel=f"log p(x)  ({unit}){note}", ylabel="share of samples")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(axis="y")
-    axes.legend(loc="upper left")
-    return figure
-
-
-def _fences(values: FloatArray) -> tuple[float, float]:
-    """The range worth drawing: five interquartile ranges around the middle half, at most."""
-    first, third = np.percentile(values, (25, 75))
-    reach = 5 * (third - first)
-    low, high = max(values.min(), first - reach), min(values.max(), third + reach)
-    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
-
-
-def _draw_histogram(
-    axes: Axes, part: str, values: FloatArray, edges: FloatArray, colour: str
-) -> None:
-    median = float(np.median(values))
-    share = np.histogram(values, edges)[0] / len(values)
-    label = f"{shorten(part)}: median {number(median, 4)}, n = {len(values)}"
-    axes.stairs(share, edges, fill=True, color=colour, alpha=0.18)
-    axes.stairs(share, edges, color=colour, linewidth=1.4, label=label)
-    axes.axvline(median, color=colour, linewidth=1, linestyle=(0, (4, 3)))
 
 
 @styled
@@ -272,5 +221,7 @@ def _draw_units(axes: Axes, heights: FloatArray, active: Array, order: IntArray)
     axes.set_xticks(place[::every], [str(i) for i in order[::every]])
     axes.set_xlabel("latent, by variance")
     axes.grid(axis="y")
-    axes.margins(x=0.01)
+    # a few bars stand in the middle, no wider than among many
+    middle, reach = (len(place) - 1) / 2, max(len(place), FEWEST_PLACES) / 2
+    axes.set_xlim(middle - reach, middle + reach)
     axes.tick_params(axis="x", length=0)

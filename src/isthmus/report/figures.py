@@ -1,17 +1,12 @@
 """Every figure of the report: arrays in, a Matplotlib figure or its bytes out.
 
-``charts`` and ``scatter`` draw numbers, ``grids`` draws samples (``images`` as tiles, tables as
-``lines``), ``style`` holds the common look.
+``charts``, ``histograms`` and ``scatter`` draw numbers, ``grids`` draws samples (``images`` as
+tiles, tables as ``lines``), ``style`` holds the common look.
 """
 
-from isthmus.report.charts import (
-    ModelRow,
-    active_units,
-    log_prob_histogram,
-    model_comparison,
-    training_curves,
-)
-from isthmus.report.grids import data_examples, reconstructions, samples, traversals
+from isthmus.report.charts import ModelRow, active_units, model_comparison, training_curves
+from isthmus.report.grids import data_examples, gaps, reconstructions, samples, traversals
+from isthmus.report.histograms import log_prob_histogram, rank_histogram
 from isthmus.report.scatter import latent_map
 from isthmus.report.style import data_uri, to_png, to_svg
 from isthmus.report.thumbnails import sprite_columns, thumbnails
@@ -21,9 +16,11 @@ __all__ = [
     "active_units",
     "data_examples",
     "data_uri",
+    "gaps",
     "latent_map",
     "log_prob_histogram",
     "model_comparison",
+    "rank_histogram",
     "reconstructions",
     "samples",
     "sprite_columns",

@@ -11,16 +11,30 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
-from isthmus.report.images import example_images, image_traversals, image_triples, sample_images
-from isthmus.report.lines import SINGLES, example_lines, line_pairs, line_traversals, sample_lines
+from isthmus.report.images import (
+    Strip,
+    example_images,
+    image_strips,
+    image_traversals,
+    sample_images,
+)
+from isthmus.report.lines import (
+    SINGLES,
+    example_lines,
+    filled_lines,
+    line_pairs,
+    line_traversals,
+    sample_lines,
+)
 from isthmus.report.look import Look
 from isthmus.report.style import check_lengths, number, shorten, styled
 
-__all__ = ["data_examples", "reconstructions", "samples", "traversals"]
+__all__ = ["data_examples", "gaps", "reconstructions", "samples", "traversals"]
 
 MOST_CLASSES = 10
 MOST_LATENTS = 12
 GROUPS = ("best", "median", "worst")
+MOST_GAPPED = 6
 
 
 @styled
@@ -98,8 +112,21 @@ def reconstructions(
     captions = [f"{shorten(ids[int(i)], 20)}, error {number(errors[i])}" for i in chosen.flat]
     pair = x[chosen], reconstruction[chosen]
     if look.pictorial:
-        return image_triples(look, *pair, GROUPS, captions, unit)
+        return image_strips(_triple(look, *pair, unit), GROUPS, captions)
     return line_pairs(look, *pair, GROUPS, captions, feature_names, unit)
+
+
+def _triple(look: Look, x: Array, reconstruction: Array, unit: str) -> list[Strip]:
+    residual = x.astype(np.float64) - reconstruction
+    signed = look.residual(residual.reshape(-1, *residual.shape[2:]))
+    mean = f" ({signed.note})" if signed.note else ""
+    values = f"input and reconstruction{mean}, {unit}" if look.kind == "image" else ""
+    bar = f"residual: input − reconstruction{mean}, {unit}"
+    return [
+        Strip("input", x, look, values),
+        Strip("reconstruction", reconstruction, look),
+        Strip("residual", residual, signed, bar),
+    ]
 
 
 def _best_median_worst(errors: FloatArray, each: int) -> IntArray:
@@ -108,6 +135,61 @@ def _best_median_worst(errors: FloatArray, each: int) -> IntArray:
     each = min(each, len(order))
     middle = (len(order) - each) // 2
     return np.array([order[:each], order[middle : middle + each], order[len(order) - each :]])
+
+
+@styled
+def gaps(
+    x: Array,
+    filled: Array,
+    deviation: FloatArray,
+    ids: Sequence[object],
+    *,
+    limits: tuple[float, float] | None = None,
+    feature_names: Sequence[str] = (),
+    unit: str = "data units",
+) -> Figure:
+    """Samples with missing values: what was measured, what was filled in, and how uncertainly.
+
+    Args:
+        x: samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``, NaN where nothing was measured;
+            the first six are drawn.
+        filled: the same with every gap filled.
+        deviation: standard deviation of what was filled in, of the same shape.
+        ids: a name for each sample, ``(n,)``.
+        limits: the values at the scale's two ends; chosen from ``filled`` if absent.
+        feature_names: names of a table's columns, ``(d,)``.
+        unit: of the values.
+
+    Raises:
+        UsageError: the numbers of rows differ, or ``x`` has another number of dimensions.
+    """
+    check_lengths(x=x, filled=filled, deviation=deviation, ids=ids)
+    count = min(len(x), MOST_GAPPED)
+    look = Look.of(filled[:count], limits)
+    share = 100 * np.isnan(x[:count]).reshape(count, -1).mean(axis=1)
+    captions = [
+        f"{shorten(name, 20)}, {number(part)} % missing"
+        for name, part in zip(ids, share, strict=False)
+    ]
+    spread = np.where(np.isnan(x), deviation, 0.0)
+    shown = x[:count], filled[:count], spread[:count]
+    if not look.pictorial:
+        return filled_lines(look, *shown, captions, feature_names, unit)
+    deep = 1 if count <= 3 else 2
+    wide = count // deep
+    x, filled, spread = (part[: deep * wide].reshape(deep, wide, *x.shape[1:]) for part in shown)
+    return image_strips(_gapped(look, x, filled, spread, unit), (), captions[: deep * wide])
+
+
+def _gapped(look: Look, x: Array, filled: Array, spread: Array, unit: str) -> list[Strip]:
+    uncertain = look.deviation(spread.reshape(-1, *spread.shape[2:]))
+    mean = f" ({uncertain.note})" if uncertain.note else ""
+    values = f"values{mean}, {unit}" if look.kind == "image" else ""
+    return [
+        Strip("measured", x, look, values),
+        Strip("filled in", filled, look),
+        Strip("uncertainty", spread, uncertain, f"standard deviation{mean}, {unit}"),
+    ]
 
 
 @styled

@@ -14,12 +14,23 @@ from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.report.look import Look
 from isthmus.report.style import INK, MUTED, new_figure, number, shorten
 
-__all__ = ["Mosaic", "example_images", "image_traversals", "image_triples", "sample_images"]
+__all__ = [
+    "Mosaic",
+    "Strip",
+    "example_images",
+    "image_strips",
+    "image_traversals",
+    "sample_images",
+]
 
 MARGIN = 0.04
 TILES_WIDE = 12
 ROOM = 8.9  # inches: the figure's width less its margins
 BAR = 0.62  # inches: a colour bar with its numbers and label
+UNKNOWN = (0.93, 0.91, 0.87)  # neither a grey of the data nor a colour of a scale
+STRIPE = (128, 116, 100, 255)
+FINE = 200  # dots an inch in which stripes over unknown pixels are drawn
+STRIPES = 12  # dots from one stripe to the next
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,8 @@ class Mosaic:
     """Image tiles drawn as one picture.
 
     Args:
-        tiles: colours in [0, 1], ``(R, C, H, W, 3)``.
+        tiles: colours in [0, 1], ``(R, C, H, W, 3)``; NaN where a pixel is not known, which is
+            hatched.
         width: inches from the first tile's left to the last one's right edge.
         caption: inches of room below each row of tiles.
     """
@@ -68,7 +80,12 @@ class Mosaic:
 
     def draw(self, axes: Axes, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> None:
         """Draw the tiles, with headings above the columns and before the rows."""
-        axes.imshow(self._picture(), aspect="equal")
+        picture = self._picture()
+        unknown = np.isnan(picture[..., 0])
+        axes.imshow(np.where(unknown[..., None], UNKNOWN, picture), aspect="equal")
+        if unknown.any():
+            edges = (-0.5, unknown.shape[1] - 0.5, unknown.shape[0] - 0.5, -0.5)
+            axes.imshow(_stripes(unknown, self.width), aspect="equal", extent=edges)
         x, y = self.centres
         axes.set_xticks(x[: len(columns)], list(columns))
         axes.set_yticks(y[: len(rows)], list(rows))
@@ -81,6 +98,19 @@ class Mosaic:
         rows, high, columns, wide = padded.shape[:4]
         picture: FloatArray = padded.reshape(rows * high, columns * wide, 3)
         return picture[: picture.shape[0] - self.gap, : self.span]
+
+
+def _stripes(unknown: BoolArray, width: float) -> Array:
+    """Slanted stripes over the unknown pixels, transparent elsewhere, as RGBA.
+
+    Their distance is the same on paper however large the pixels are.
+    """
+    each = max(1, round(FINE * width / unknown.shape[1]))
+    fine = unknown.repeat(each, axis=0).repeat(each, axis=1)
+    row, column = np.ogrid[: fine.shape[0], : fine.shape[1]]
+    pixels = np.zeros((*fine.shape, 4), dtype=np.uint8)
+    pixels[fine & ((row + column) % STRIPES < STRIPES // 3)] = STRIPE
+    return pixels
 
 
 def example_images(
@@ -101,51 +131,56 @@ def example_images(
     return _one_mosaic(mosaic, look, unit, rows=headings)
 
 
-def image_triples(
-    look: Look,
-    x: Array,
-    reconstruction: Array,
-    rows: Sequence[str],
-    captions: Sequence[str],
-    unit: str,
-) -> Figure:
-    """Input, reconstruction and residual of samples ``(R, C, ...)``, and the two scales."""
-    residual = x.astype(np.float64) - reconstruction
-    signed = look.residual(residual.reshape(-1, *residual.shape[2:]))
-    parts = (_tiles(look, x), _tiles(look, reconstruction), _tiles(signed, residual))
-    tiles = np.stack(parts, axis=2)
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One way of looking at samples that stand side by side with others.
+
+    Args:
+        heading: what is shown.
+        values: images ``(R, C, ...)``.
+        look: how they are drawn.
+        scale: what the look's colour bar measures; empty where it has none.
+    """
+
+    heading: str
+    values: Array
+    look: Look
+    scale: str = ""
+
+
+def image_strips(strips: Sequence[Strip], rows: Sequence[str], captions: Sequence[str]) -> Figure:
+    """Samples in ``R`` rows and ``C`` columns, each seen in several ways, and the scales."""
+    tiles = np.stack([_tiles(strip.look, strip.values) for strip in strips], axis=2)
     each = tiles.shape[1]
     mosaics = [Mosaic(tiles[:, c], (ROOM - 0.8) / each - 0.12, 0.24) for c in range(each)]
     figure = new_figure(mosaics[0].height + 0.34 + BAR)
     ratios = [mosaics[0].height + 0.34, BAR]
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)[:, 0]
     for column, axes in enumerate(upper.subplots(1, each, squeeze=False)[0]):
-        headings = ("input", "reconstruction", "residual")
+        headings = [strip.heading for strip in strips]
         mosaics[column].draw(axes, columns=headings, rows=rows if column == 0 else ())
         axes.tick_params(axis="x", labelsize=7.5)
         _caption_middles(axes, mosaics[column], captions[column::each])
-    _triple_scales(lower, look, signed, unit)
+    _scales(lower, [strip for strip in strips if strip.scale])
     return figure
 
 
 def _caption_middles(axes: Axes, mosaic: Mosaic, captions: Sequence[str]) -> None:
     under = mosaic.centres[1] + mosaic.tiles.shape[2] / 2 + mosaic.gap
-    for y, caption in zip(under, captions, strict=True):
+    for y, caption in zip(under, captions, strict=False):
         axes.text(mosaic.span / 2, y, caption, ha="center", va="top", fontsize=7.5, color=INK)
 
 
-def _triple_scales(figure: SubFigure, look: Look, signed: Look, unit: str) -> None:
-    mean = f" ({signed.note})" if signed.note else ""
-    bar = signed, f"residual: input − reconstruction{mean}, {unit}"
-    values = look, f"input and reconstruction{mean}, {unit}"
-    slots = [values, bar] if look.kind == "image" else [None, bar, None]
-    panels = figure.subplots(1, len(slots), squeeze=False)[0]
-    for axes, slot in zip(panels, slots, strict=True):
-        if slot is None:
+def _scales(figure: SubFigure, strips: Sequence[Strip]) -> None:
+    """Colour bars side by side, a single one in the middle."""
+    slots = list(strips) if len(strips) > 1 else [None, *strips, None]
+    for axes, strip in zip(figure.subplots(1, len(slots), squeeze=False)[0], slots, strict=True):
+        if strip is None:
             axes.set_axis_off()
             continue
         axes.set_box_aspect(0.035)
-        _scale(figure.colorbar(slot[0].scale, cax=axes, location="bottom", extend="both"), slot[1])
+        bar = figure.colorbar(strip.look.scale, cax=axes, location="bottom", extend="both")
+        _scale(bar, strip.scale)
 
 
 def _scale(bar: Colorbar, label: str) -> None:
@@ -221,8 +256,9 @@ def _one_mosaic(
 
 
 def _tiles(look: Look, x: Array) -> FloatArray:
-    """Colours ``(R, C, H, W, 3)`` of images ``(R, C, H, W[, channels])``."""
-    flat = look.rgb(x.reshape(-1, *x.shape[2:]))
+    """Colours ``(R, C, H, W, 3)`` of images ``(R, C, H, W[, channels])``, NaN where unknown."""
+    images = x.reshape(-1, *x.shape[2:])
+    flat = np.where(look.missing(images)[..., None], np.float32(np.nan), look.rgb(images))
     return flat.reshape(*x.shape[:2], *flat.shape[1:])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -17,11 +19,21 @@ from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.report.look import Look
 from isthmus.report.style import ACCENT, DARK_VIRIDIS, MUTED, SECOND, new_figure, shorten
 
-__all__ = ["example_lines", "line_pairs", "line_traversals", "sample_lines"]
+__all__ = [
+    "example_lines",
+    "filled_lines",
+    "line_pairs",
+    "line_traversals",
+    "median_curve",
+    "sample_lines",
+]
 
 PALE = "#b9c0ca"
 SINGLES = 6
 MOST_NAMED = 12
+_RANGE: dict[str, Any] = {
+    "color": SECOND, "fmt": "D", "markersize": 3.6, "elinewidth": 1.2, "markerfacecolor": "white",
+}  # fmt: skip
 
 
 def example_lines(
@@ -37,7 +49,7 @@ def example_lines(
     place = np.arange(1, x.shape[1] + 1)
     for axes, rows, name in zip(grid.flat, members, names or ["all samples"], strict=False):
         axes.plot(place, x[rows[:SINGLES]].T, color=PALE, linewidth=0.8)
-        axes.plot(place, _median(x[rows]), color=ACCENT, **_dots(look))
+        axes.plot(place, median_curve(x[rows]), color=ACCENT, **_dots(look))
         axes.set_title(f"{shorten(name, 20)} (n = {len(rows)})", fontsize=9)
     _finish(grid, look, features, x.shape[1], unit)
     key = {"median of the class" if names else "median": ACCENT, "single samples": PALE}
@@ -46,7 +58,8 @@ def example_lines(
     return figure
 
 
-def _median(x: Array) -> FloatArray:
+def median_curve(x: Array) -> FloatArray:
+    """The median of each feature ``(d,)`` over its known values, NaN where there is none."""
     known = ~np.isnan(x).all(axis=0)
     median = np.full(x.shape[1], np.nan)
     median[known] = np.nanmedian(x[:, known], axis=0)
@@ -80,8 +93,8 @@ def line_pairs(
         _residual(lower, look, x[row, column] - reconstruction[row, column])
     bound = 1.1 * float(np.nanmax(np.abs(x - reconstruction), initial=1e-9))
     for row in range(groups):
-        grid[2 * row, 0].set_ylabel(unit)
         grid[2 * row + 1, 0].set(ylabel="residual", ylim=(-bound, bound))
+    figure.supylabel(unit, fontsize=9)
     for axes in grid[-1]:
         axes.set_xlim(0.4, x.shape[2] + 0.6)
         _name_features(axes, features, x.shape[2])
@@ -94,6 +107,33 @@ def _residual(axes: Axes, look: Look, values: Array) -> None:
     _draw(axes, look, values, color=SECOND)
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.yaxis.set_major_locator(MaxNLocator(2, symmetric=True))
+
+
+def filled_lines(
+    look: Look,
+    x: Array,
+    filled: Array,
+    deviation: Array,
+    captions: Sequence[str],
+    features: Sequence[str],
+    unit: str,
+) -> Figure:
+    """A panel for each sample: what was measured, and what was filled in with its 95 % range."""
+    figure, grid = _panels(len(x), most=3)
+    place = np.arange(1, x.shape[1] + 1)
+    for axes, known, values, spread, caption in zip(
+        grid.flat, x, np.where(np.isnan(x), filled, np.nan), deviation, captions, strict=False
+    ):
+        _draw(axes, look, known, color=PALE, linewidth=2.4)
+        axes.errorbar(place, values, 1.96 * spread, **_RANGE)
+        axes.set_title(caption, fontsize=8.5)
+    low, high = np.nanmin(filled - 1.96 * deviation), np.nanmax(filled + 1.96 * deviation)
+    reach = replace(look, low=min(look.low, float(low)), high=max(look.high, float(high)))
+    _finish(grid, reach, features, x.shape[1], unit)
+    marks, words = _key(look, "measured", "filled in, with its 95 % range")
+    marks[1] = Line2D([], [], color=SECOND, marker="D", markersize=4, linestyle="")
+    figure.legend(marks, words, loc="outside lower center", ncols=2)
+    return figure
 
 
 def line_traversals(
@@ -114,7 +154,9 @@ def line_traversals(
         axes.plot(place, curves.T, **{**_dots(look), "linewidth": 1.1})
         axes.set_title(heading.replace("\n", ", "), fontsize=9)
     _finish(grid, look, features, lines.shape[2], unit)
-    bar = figure.colorbar(colour, ax=list(grid.flat), shrink=0.6, aspect=30)
+    bar = figure.colorbar(
+        colour, ax=list(grid.flat), shrink=0.6 if len(grid) > 1 else 1.0, aspect=30
+    )
     bar.set_label("value of the latent")
     bar.outline.set_visible(False)
     return figure
@@ -173,7 +215,7 @@ def _panels(count: int, most: int) -> tuple[Figure, Array]:
     """A figure and its grid of axes, the last row as full as the others if that can be."""
     rows = -(-count // most)
     columns = -(-count // rows)
-    figure = new_figure(1.75 * rows + 0.6)
+    figure = new_figure(1.75 * rows + (0.6 if rows > 1 else 1.1))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[count:]:
         axes.set_axis_off()
@@ -184,8 +226,7 @@ def _panels(count: int, most: int) -> tuple[Figure, Array]:
 
 def _finish(grid: Array, look: Look, features: Sequence[str], size: int, unit: str) -> None:
     grid[0, 0].set(xlim=(0.4, size + 0.6), ylim=(look.low, look.high))
-    for axes in grid[:, 0]:
-        axes.set_ylabel(unit)
+    grid[0, 0].figure.supylabel(unit, fontsize=9)
     for axes in grid[-1]:
         _name_features(axes, features, size)
     for axes in grid.flat:

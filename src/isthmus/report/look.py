@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from isthmus.contracts import Array, FloatArray
+from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.errors import UsageError
 
-__all__ = ["Look"]
+__all__ = ["MOST_BARS", "Look"]
 
 MOST_BARS = 30
 MISSING = np.array((0.82, 0.84, 0.87), dtype=np.float32)
@@ -88,6 +88,17 @@ class Look:
         bound = float(np.percentile(finite, 99.5)) if finite.size else 0.0
         kind: Kind = "image" if self.pictorial else self.kind
         return Look(kind, -(bound or 1.0), bound or 1.0, "RdBu_r", self.channels)
+
+    def deviation(self, values: Array) -> Look:
+        """The scale of standard deviations: white at zero, one value a pixel."""
+        high = float(np.nanmax(merged(values) if self.pictorial else values, initial=0.0))
+        kind: Kind = "image" if self.pictorial else self.kind
+        return Look(kind, 0.0, high or 1.0, "Purples", self.channels)
+
+    def missing(self, x: Array) -> BoolArray:
+        """Which pixels ``(n, H, W)`` of images are not known."""
+        values = merged(x) if self.kind == "image" else x.sum(axis=-1, dtype=np.float64)
+        return ~np.isfinite(values)
 
     def rgb(self, x: Array) -> FloatArray:
         """Colours ``(n, H, W, 3)`` in [0, 1] of images; missing pixels are grey."""

@@ -7,87 +7,15 @@ escaped, and a Content-Security-Policy forbids everything but the page's own sty
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isthmus.errors import UsageError
-from isthmus.report.style import data_uri
+from isthmus.report.blocks import Block
 
-__all__ = ["Page", "Picture", "Section", "Table", "render"]
-
-PNG = b"\x89PNG\r\n\x1a\n"
-NUMERIC = re.compile(r"[−+<>≈~–-]?\s*[\d.,\u2009]+([eE][−+-]?\d+)?\s*%?(\s*±\s*[\d.,]+)?|–|—|")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report.
-
-    Args:
-        png: the picture, at two pixels per CSS pixel; an animated PNG moves.
-        alt: what it shows, in words, for those who do not see it.
-        caption: what to learn from it.
-
-    Raises:
-        UsageError: ``png`` is not a PNG, or ``alt`` is empty.
-    """
-
-    png: bytes = field(repr=False)
-    alt: str
-    caption: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what a page could not show."""
-        if not self.png.startswith(PNG):
-            raise UsageError("the picture is not a PNG", remedy="pass the bytes of to_png(figure)")
-        if not self.alt.strip():
-            raise UsageError("the picture has no alt text", remedy="say in words what it shows")
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in CSS pixels."""
-        width, height = struct.unpack(">II", self.png[16:24])
-        return width // 2, height // 2
-
-    @property
-    def source(self) -> str:
-        """The picture as a ``data:`` address."""
-        return data_uri(self.png)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report; columns of numbers are set flush right.
-
-    Args:
-        header: a heading for each column.
-        rows: the cells, as they are to be read.
-        caption: what to learn from it.
-
-    Raises:
-        UsageError: a row has more or fewer cells than the header.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse ragged rows."""
-        for number, row in enumerate(self.rows, start=1):
-            if len(row) != len(self.header):
-                cause = f"{len(row)} cells under {len(self.header)} headings"
-                raise UsageError(cause, where="table", row=number, remedy="pass one cell a column")
-
-    @property
-    def numeric(self) -> tuple[bool, ...]:
-        """Whether each column holds numbers only."""
-        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.header)
-        return tuple(bool(c) and all(NUMERIC.fullmatch(v.strip()) for v in c) for c in columns)
+__all__ = ["Page", "Section", "render"]
 
 
 @dataclass(frozen=True)
@@ -97,12 +25,12 @@ class Section:
     Args:
         title: the heading.
         paragraphs: text before the blocks.
-        blocks: pictures and tables.
+        blocks: pictures, tables, findings and code.
     """
 
     title: str
     paragraphs: tuple[str, ...] = ()
-    blocks: tuple[Picture | Table, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     @property
     def anchor(self) -> str:
@@ -125,8 +53,6 @@ class Page:
         summary: key facts, each a name and a value.
         sections: the parts, in order.
         warnings: what the reader must know before believing the rest.
-        command: the command that made the run.
-        versions: of the software, by name.
     """
 
     title: str
@@ -134,8 +60,6 @@ class Page:
     summary: tuple[tuple[str, str], ...] = ()
     sections: tuple[Section, ...] = ()
     warnings: tuple[str, ...] = ()
-    command: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tiles_wide(self) -> int:
@@ -149,26 +73,20 @@ class _Entry(NamedTuple):
 
 
 def render(page: Page) -> str:
-    """The page as HTML.
+    """The page as HTML; characters that UTF-8 cannot hold are spelt out.
 
     Example:
         >>> html = render(Page("Digits", sections=(Section("Data", ("1797 <images>",)),)))
         >>> "1797 &lt;images&gt;" in html, "://" in html
         (True, False)
     """
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            page=page,
-            entries=_entries(page.sections),
-            is_table=lambda block: isinstance(block, Table),
-        )
-    )
+    template = _environment().get_template("page.html")
+    html = template.render(page=page, entries=_entries(page.sections))
+    return html.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("isthmus.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -176,6 +94,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["unbroken"] = _unbroken
+    return environment
+
+
+def _unbroken(text: str) -> str:
+    """Keep a per cent sign on the line of its number."""
+    return re.sub(r"(?<=\d) (?=%)", "\u00a0", text)
 
 
 def _entries(sections: Sequence[Section]) -> list[_Entry]:

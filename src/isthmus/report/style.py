@@ -47,6 +47,7 @@ __all__ = [
 
 WIDTH = 9.0
 DPI = 100
+LARGE_SVG = 400_000  # characters
 DARK_VIRIDIS = 0.9  # its last tenth is too light for lines and points on white
 
 INK = "#22262b"
@@ -55,11 +56,11 @@ RULE = "#c9ced6"
 ACCENT = "#0072b2"
 SECOND = "#d55e00"
 
-# Okabe and Ito's colour-blind-safe set, its yellow darkened to be seen on white, and two of
-# Paul Tol's to make ten.
+# Okabe and Ito's colour-blind-safe set without its yellow, which is lost on white; one of Paul
+# Tol's, and two that lie farthest from all others in deuteranopia, protanopia and tritanopia.
 PALETTE = (
     ACCENT, "#e69f00", "#009e73", SECOND, "#56b4e9",
-    "#cc79a7", "#000000", "#c9b400", "#882255", "#8c6d46",
+    "#cc79a7", "#000000", "#9669ff", "#882255", "#5a4b1e",
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
@@ -122,9 +123,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return wrapper
 
 
-def new_figure(height: float) -> Figure:
-    """An empty figure of the report's width and ``height`` inches, laid out on drawing."""
-    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)
+def new_figure(height: float, between: float = 0.02) -> Figure:
+    """An empty figure of the report's width and ``height`` inches, laid out on drawing.
+
+    Args:
+        height: inches.
+        between: space between columns of axes, as a share of their width.
+    """
+    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06, wspace=between)
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
@@ -140,10 +146,28 @@ def to_png(figure: Figure, *, scale: float = 2.0) -> bytes:
     return _render(figure, format="png", dpi=DPI * scale, metadata={"Software": None})
 
 
-def to_svg(figure: Figure) -> str:
-    """Render a figure as SVG without dates, random ids or scripts."""
-    unsigned = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    return _render(figure, format="svg", metadata=unsigned).decode("utf-8")
+def to_svg(figure: Figure, title: str = "") -> str:
+    """Render a figure as SVG without dates, random ids or scripts.
+
+    Where its marks would make a large file, they are drawn as pixels; text and axes never are.
+
+    Args:
+        figure: what a function of this layer returned.
+        title: what it shows, in words.
+    """
+    svg = _svg(figure, title)
+    if len(svg) <= LARGE_SVG:
+        return svg
+    for axes in figure.axes:
+        for marks in (*axes.lines, *axes.collections, *axes.patches):
+            marks.set_rasterized(True)
+    return _svg(figure, title)
+
+
+def _svg(figure: Figure, title: str) -> str:
+    known: dict[str, str | None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    named = known | ({"Title": shorten(title, 300)} if title else {})
+    return _render(figure, format="svg", dpi=DPI * 2, metadata=named).decode("utf-8")
 
 
 def _render(figure: Figure, **options: Any) -> bytes:

@@ -1,0 +1,75 @@
+"""The map, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.report import figures
+from isthmus.report.blocks import Picture, Table
+from isthmus.report.page import Section
+from isthmus.report.story.teller import Teller
+from isthmus.report.story.words import counted
+
+__all__ = ["latent_map"]
+
+_MEASURES = ("trustworthiness", "continuity", "neighbour_recall", "kl_divergence")
+
+
+def latent_map(teller: Teller) -> Section:
+    """The samples by their codes, by label and by how far each place can be trusted."""
+    quality = teller.run.quality
+    blocks = [_by_label(teller)]
+    if teller.run.scores.get("trustworthiness") is not None:
+        blocks.append(_by_trust(teller))
+    texts = [quality["sentence"]] if quality.get("sentence") else []
+    if quality.get("label_accuracy") is not None:
+        share = 100 * quality["label_accuracy"]
+        texts.append(
+            f"The labels of {share:.1f} % of the held-out samples are those of most of their "
+            "15 nearest training samples in latent space (not on the map)."
+        )
+    rows = [("neighbours looked at", f"{quality.get('k', '–')}")]
+    for name in _MEASURES:
+        value = quality.get(name)
+        told = "–" if value is None else f"{value:.3f}"
+        rows.append((name.replace("_", " ").replace("kl", "KL"), told))
+    return Section("The map", tuple(texts), (*blocks, Table(("measure", "value"), tuple(rows))))
+
+
+def _drawn(teller: Teller) -> dict[str, Any]:
+    if teller.run.quality["method"] == "pca":
+        return {"method": "PCA of the codes", "note": "The axes are principal ones."}
+    return {"method": "t-SNE of the codes"}
+
+
+def _by_label(teller: Teller) -> Picture:
+    run, drawn, labels = teller.run, _drawn(teller), teller.run.labels
+    known = "" if labels is None else f", by {counted(len(np.unique(labels)), 'label')}"
+    columns = _places(teller)
+    if labels is not None:
+        columns["label"] = labels
+    return teller.picture(
+        "map",
+        figures.latent_map(run.map, labels, name="label", **drawn),
+        f"{counted(len(run.map), 'sample')} on a two-dimensional map{known}",
+        f"Every sample by its code: {drawn['method']}.",
+        columns,
+    )
+
+
+def _by_trust(teller: Teller) -> Picture:
+    run, trust = teller.run, teller.run.scores["trustworthiness"]
+    return teller.picture(
+        "map-trust",
+        figures.latent_map(run.map, values=trust, name="trustworthiness", **_drawn(teller)),
+        "The same map, coloured by the trustworthiness of each point",
+        "Where the map can be trusted: 1 where no stranger is among the neighbours.",
+        _places(teller) | {"trustworthiness": trust},
+    )
+
+
+def _places(teller: Teller) -> dict[str, Any]:
+    run = teller.run
+    return {"id": run.ids, "split": run.splits, "x": run.map[:, 0], "y": run.map[:, 1]}

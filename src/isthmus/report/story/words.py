@@ -1,0 +1,97 @@
+"""Numbers, intervals and nouns in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isthmus.report.style import number
+
+__all__ = ["counted", "ends", "interval", "listed", "noun", "of_shape", "shown"]
+
+
+def interval(value: Mapping[str, Any]) -> str:
+    r"""An estimate and, where they are known, the ends of its interval, unbroken.
+
+    Example:
+        >>> interval({"estimate": 1.5, "low": 1.0, "high": 2.0}), interval({"estimate": None})
+        ('1.5 (1\xa0to\xa02)', '–')
+    """
+    estimate, low, high = (value.get(name) for name in ("estimate", "low", "high"))
+    if estimate is None:
+        return "–"
+    if low is None or high is None:
+        return number(estimate, 4)
+    return f"{number(estimate, 4)} ({number(low, 4)}\u00a0to\u00a0{number(high, 4)})"
+
+
+def ends(value: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Estimate, low and high; an end that is not known is the estimate."""
+    centre = value["estimate"]
+    low, high = (centre if value[name] is None else value[name] for name in ("low", "high"))
+    return centre, low, high
+
+
+def of_shape(shape: Sequence[int]) -> str:
+    """A shape as it is read aloud.
+
+    Example:
+        >>> of_shape([28, 28, 3])
+        '28 x 28 x 3'
+    """
+    return " x ".join(str(size) for size in shape)
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and its noun.
+
+    Example:
+        >>> counted(1, "epoch"), counted(2, "epoch"), counted(0, "repeat")
+        ('1 epoch', '2 epochs', '0 repeats')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def listed(items: Sequence[str], most: int = 12) -> str:
+    """Items in a row, the last ones counted where there are many.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def noun(value: Mapping[str, Any]) -> str:
+    """A noun as it would be written in Python.
+
+    Example:
+        >>> noun({"class": "Dense", "widths": [500, 500], "activation": "softplus"})
+        "Dense(widths=(500, 500), activation='softplus')"
+    """
+    arguments = ", ".join(f"{k}={_argument(v)}" for k, v in value.items() if k != "class")
+    return f"{value['class']}({arguments})"
+
+
+def shown(value: Any) -> str:
+    """A setting as one reads it.
+
+    Example:
+        >>> shown(None), shown(True), shown([0.7, 0.3]), shown("auto"), shown(0.001)
+        ('none', 'yes', '0.7, 0.3', 'auto', '0.001')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, Mapping):
+        return noun(value) if "class" in value else listed([f"{k} {v}" for k, v in value.items()])
+    return listed([str(item) for item in value]) if isinstance(value, list) else str(value)
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return noun(value)
+    if isinstance(value, list):
+        items = [_argument(item) for item in value[:8]] + (["..."] if len(value) > 8 else [])
+        return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+    return repr(value)
