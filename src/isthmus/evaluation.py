@@ -129,8 +129,12 @@ class Evaluation:
         made = self.model.sample(_MADE, random_state=self.seed)
         neighbour, distance = nearest(made, training)
         first = np.random.default_rng(self.seed).permutation(len(self.data))[:_SHOWN]
-        labels = self.data.labels
-        return {
+        labels, mask = self.data.labels, self.data.mask
+        gaps = {}
+        if mask is not None:
+            deviation = self.model.fill(part)[1]
+            gaps = {"mask": mask[shown], "fill_deviation": deviation, "example_mask": mask[first]}
+        return gaps | {
             "rows": shown,
             "x": dense(part),
             "reconstruction": self.model.reconstruct(part),

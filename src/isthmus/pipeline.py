@@ -45,6 +45,10 @@ from isthmus.training.loop import Hooks
 __all__ = ["Silent", "Watch", "analyse", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
+_MISSING = (
+    "Values that were not observed enter neither the likelihood nor the scaling, neither truncated "
+    "SVD nor any measure below; reconstructions fill them in."
+)
 _LONG = 30_000  # sample-epochs from which the time is worth a trial
 
 
@@ -226,6 +230,7 @@ class _Stages:
             "splits": None if self.own_splits is None else fingerprint(self.own_splits),
             "facts": asdict(self.facts),
             "notes": list(self.data.notes),
+            "missing": [] if self.data.mask is None else [_MISSING],
             "units": self.data.units,
             "feature_names": self.data.feature_names,
             "plan": {name: to_json(getattr(self.plan, name)) for name in _names(Plan)},
