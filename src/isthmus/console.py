@@ -58,7 +58,13 @@ def fact_lines(facts: Mapping[str, Any]) -> dict[str, str]:
 def _counted(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     more = f" and {len(ordered) - _MOST_LABELS} more" if len(ordered) > _MOST_LABELS else ""
-    return ", ".join(f"{name} ({count})" for name, count in ordered[:_MOST_LABELS]) + more
+    told = (f"{_printable(name)} ({count})" for name, count in ordered[:_MOST_LABELS])
+    return ", ".join(told) + more
+
+
+def _printable(name: str) -> str:
+    """A name, which may be anything, on one line and without orders to the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 class Console:

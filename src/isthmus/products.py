@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
-from isthmus.data.readers.delimited import is_number
 from isthmus.errors import DataError, UsageError
+from isthmus.report.csv_text import csv_text
 from isthmus.report.figures import thumbnails
 from isthmus.report.story import display_limits
 from isthmus.runs.folder import Run, write_arrays, write_table
@@ -49,7 +45,7 @@ def write_codes(run: Run, data: Dataset, out: Path) -> tuple[int, ...]:
     elif out.suffix == ".parquet":
         write_table(out, columns)
     else:
-        write_text(out, _csv(columns))
+        write_text(out, csv_text(columns))
     return codes.shape
 
 
@@ -81,18 +77,3 @@ def _check(out: Path, suffixes: tuple[str, ...]) -> None:
         known = ", ".join(suffixes)
         raise UsageError(f"cannot write {out.suffix or 'a file without suffix'}", where=out,
                          remedy=f"choose one of {known}")  # fmt: skip
-
-
-def _csv(columns: dict[str, Array]) -> str:
-    """Comma-separated; text that a spreadsheet would run as a formula gets a quote before it."""
-    buffer = io.StringIO()
-    rows = csv.writer(buffer, lineterminator="\n")
-    rows.writerow(columns)
-    rows.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
-    return buffer.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if not isinstance(value, str):
-        return repr(float(np.float64(value)))
-    return "'" + value if value[:1] in "=+-@\t\r" and value and not is_number(value) else value

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from isthmus import __version__, cli
+from materials import table
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
@@ -21,30 +22,11 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture
-def run_cli(tmp_path, monkeypatch, capsys):
-    """The command line in this process: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["isthmus", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (ended.value.code or 0, *capsys.readouterr())
-
-    return called
-
-
 def strict(text: str) -> dict:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(constant)
 
     return json.loads(text, parse_constant=refuse)
-
-
-def table(n: int = 40, d: int = 5) -> np.ndarray:
-    generator = np.random.default_rng(0)
-    return generator.normal(size=(n, 2)) @ generator.normal(size=(2, d)) + 1
 
 
 def test_help_imports_nothing_heavy():

@@ -9,68 +9,32 @@ import shutil
 import struct
 import subprocess
 import sys
-import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from PIL import Image
 from sklearn.exceptions import NotFittedError
 
 import isthmus
-from isthmus import cli
 from isthmus.storage import read_json
+from materials import (
+    Files,
+    Trap,
+    bomb_png,
+    contents,
+    lay_out,
+    npy,
+    npy_header,
+    npz,
+    picture,
+    table,
+    zipped,
+)
 
-Files = dict[str, bytes | str]
 TINY = ("--epochs", "1", "--latent", "1")
-RNG = np.random.default_rng(0)
-TABLE = (RNG.normal(size=(40, 2)) @ RNG.normal(size=(2, 5)) + 1).astype("f4")
-RAMP = np.add.outer(np.arange(12), np.arange(64)).astype("u1").reshape(12, 8, 8)
-
-
-def picture(
-    form: str = "PNG", size: tuple[int, int] = (8, 8), mode: str = "L", of: int = 7
-) -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size[::-1], of).save(buffer, form)
-    return buffer.getvalue()
-
-
-def bomb(side: int = 20000) -> bytes:
-    whole = picture()
-    header = whole[12:16] + struct.pack(">II", side, side) + whole[24:29]
-    return whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
-
-
-def npy(array: object, **more: bool) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, **more)
-    return buffer.getvalue()
-
-
-def header(*shape: int) -> bytes:
-    buffer = io.BytesIO()
-    claim = {"descr": "<f8", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, claim)
-    return buffer.getvalue()
-
-
-def npz(**arrays: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            file.writestr(name, data)
-    return buffer.getvalue()
+TABLE = table().astype("f4")
 
 
 def csv(x: np.ndarray, names: str = "a,b,c,d,e") -> str:
@@ -82,13 +46,6 @@ def categorical() -> bytes:
     words = pa.array(["u", "v"] * 20).dictionary_encode()
     pa.parquet.write_table(pa.table({"a": words, "b": np.arange(40.0)}), buffer)
     return buffer.getvalue()
-
-
-class Trap:
-    """Unpickling this would be noticed."""
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return pytest.fail, ("a pickle was executed",)
 
 
 def pictures(n: int = 12) -> Files:
@@ -107,13 +64,20 @@ REFUSED: list[tuple[str, Files, str, tuple[str, ...], int, str]] = [
     ("3", {"d/a.txt": "hello"}, "d", (), 3, "a.txt is none"),
     ("5", {"a.npy": b""}, "a.npy", (), 3, "an empty file"),
     ("12", {"d/a.png": picture(size=(99, 99))[:90]}, "d", (), 3, "damaged PNG"),
-    ("13", {"d/a.png": bomb()}, "d", (), 3, "--max-pixels"),
+    ("13", {"d/a.png": bomb_png()}, "d", (), 3, "--max-pixels"),
     ("14", {"d/a.png": picture(), "d/b.png": picture(size=(9, 8))}, "d", (), 3, "--resize"),
     ("15", {"d/a.png": picture(), "d/b.png": picture(mode="RGB")}, "d", (), 3, "--mode"),
     ("27", {"a.npy": TRAP}, "a.npy", (), 3, "nothing in it was executed"),
-    ("28", {"a.npy": header(2**20, 2**12)}, "a.npy", (), 3, "claims 32.0 GiB"),
+    ("28", {"a.npy": npy_header(2**20, 2**12)}, "a.npy", (), 3, "claims 32.0 GiB"),
     ("29", {"a.npy": b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31)}, "a.npy", (), 3, "limit"),
-    ("30", {"a.npz": zipped({"X.npy": header(2**20, 2**12)})}, "a.npz", (), 3, "claims 32.0 GiB"),
+    (
+        "30",
+        {"a.npz": zipped({"X.npy": npy_header(2**20, 2**12)})},
+        "a.npz",
+        (),
+        3,
+        "claims 32.0 GiB",
+    ),
     ("31", {"a.npz": TWO}, "a.npz", (), 3, "--key: X (40, 5) float32, Z (40, 3) float32"),
     ("32", {"a.npy": npy(np.ones((9, 2), complex))}, "a.npy", (), 3, "complex128"),
     ("32 text", {"a.npy": npy(np.array([["a", "b"]]))}, "a.npy", (), 3, "<U1"),
@@ -164,34 +128,6 @@ REFUSED: list[tuple[str, Files, str, tuple[str, ...], int, str]] = [
     ("100 rate", {"a.npy": npy(TABLE)}, "a.npy", ("--learning-rate", "-1"), 2, "learning"),
     ("100 option", {"a.npy": npy(TABLE)}, "a.npy", ("--mode", "L"), 2, "mode has no meaning"),
 ]
-
-
-def lay_out(folder: Path, files: Files) -> None:
-    for name, content in files.items():
-        path = folder / name
-        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
-        if not name.endswith("/"):
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-@pytest.fixture
-def run_cli(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """The command line in this process: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["isthmus", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (ended.value.code or 0, *capsys.readouterr())
-
-    return called
 
 
 def one_line(stderr: str) -> str:

@@ -8,8 +8,6 @@ import os
 import struct
 import tracemalloc
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,14 +23,9 @@ from isthmus.data.describe import describe
 from isthmus.data.readers import load
 from isthmus.data.splits import split
 from isthmus.errors import DataError, IsthmusWarning, StorageError
+from materials import Trap, bomb_png, lay_out, npy, npy_header, npz, picture, zipped
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
-
-
-def picture(form: str = "PNG", size: tuple[int, int] = (8, 8), mode: str = "L", **more) -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size[::-1], 7).save(buffer, form, **more)
-    return buffer.getvalue()
 
 
 def animation() -> bytes:
@@ -50,40 +43,6 @@ def tiff(*pages: np.ndarray, **more) -> bytes:
     return buffer.getvalue()
 
 
-def bomb_png(side: int = 20000) -> bytes:
-    whole = picture()
-    header = whole[12:16] + struct.pack(">II", side, side) + whole[24:29]
-    return whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
-
-
-def npy(array: object, **more) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, **more)
-    return buffer.getvalue()
-
-
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()
-
-
-def npz(**arrays: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        warnings.simplefilter("ignore")  # of names that are twice there
-        for name, data in members.items():
-            file.writestr(name.rstrip("*"), data)
-    return buffer.getvalue()
-
-
 def idx(*shape: int, body: bytes = b"") -> bytes:
     return struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + body
 
@@ -92,13 +51,6 @@ def parquet(**columns: object) -> bytes:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
-
-
-class Trap:
-    """Unpickling this would be noticed."""
-
-    def __reduce__(self):
-        return pytest.fail, ("a pickle was executed",)
 
 
 nan = np.array([[1.0, 2.0], [np.nan, np.inf]])
@@ -188,10 +140,10 @@ CASES: list[tuple[str, dict[str, bytes | str], str, dict[str, object], str]] = [
         {},
         r"Python objects \(pickle\)",
     ),
-    ("28", {"a.npy": npy_header((2**32,))[:80]}, "a.npy", {}, "damaged|claims"),
-    ("28 claim", {"a.npy": npy_header((2**20, 2**12))}, "a.npy", {}, r"claims 32\.0 GiB"),
-    ("28 huge", {"a.npy": npy_header((2**62, 2**62))}, "a.npy", {}, "its header claims"),
-    ("28 negative", {"a.npy": npy_header((-1, 2))}, "a.npy", {}, "damaged|impossible"),
+    ("28", {"a.npy": npy_header(2**32)[:80]}, "a.npy", {}, "damaged|claims"),
+    ("28 claim", {"a.npy": npy_header(2**20, 2**12)}, "a.npy", {}, r"claims 32\.0 GiB"),
+    ("28 huge", {"a.npy": npy_header(2**62, 2**62)}, "a.npy", {}, "its header claims"),
+    ("28 negative", {"a.npy": npy_header(-1, 2)}, "a.npy", {}, "damaged|impossible"),
     (
         "29",
         {"a.npy": b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31)},
@@ -208,7 +160,7 @@ CASES: list[tuple[str, dict[str, bytes | str], str, dict[str, object], str]] = [
     ),
     (
         "30 claim",
-        {"a.npz": zipped({"X.npy": npy_header((2**20, 2**8))})},
+        {"a.npz": zipped({"X.npy": npy_header(2**20, 2**8)})},
         "a.npz",
         {},
         r"\[X\]: its header claims 2\.0 GiB",
@@ -337,14 +289,6 @@ CASES: list[tuple[str, dict[str, bytes | str], str, dict[str, object], str]] = [
     ("66 dates", {"a.csv": "a,b\n2020-01-01,1\n"}, "a.csv", {}, r"\[(2, )?a\]: .*encode it"),
     ("unknown", {"a.obo": "format-version: 1.2\n"}, "a.obo", {}, "no known format; known are"),
 ]
-
-
-def lay_out(folder: Path, files: dict[str, bytes | str]) -> None:
-    for name, content in files.items():
-        path = folder / name
-        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
-        if not name.endswith("/"):
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @pytest.mark.filterwarnings("ignore::isthmus.errors.IsthmusWarning")
