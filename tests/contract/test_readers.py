@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import sparse
 
 from isthmus.data.dataset import Dataset
+from isthmus.data.describe import resized_from
 from isthmus.data.readers import load, readers
 from isthmus.errors import UsageError
 
@@ -306,6 +307,12 @@ def test_a_picture_at_another_size(tmp_path):
     np.save(tmp_path / "a.npy", image[None].astype(np.float32))
     np.testing.assert_allclose(load(tmp_path / "a.npy", resize=(4, 4)).x[0], blocks)
     assert load(tmp_path / "a.png", resize=(16, 8)).shape == (1, 16, 8)
+    for name in ("a.png", "a.npy"):
+        assert resized_from(load(tmp_path / name, resize=4).notes) == (8, 8)
+        assert not load(tmp_path / name, resize=8).notes
+    (tmp_path / "b.png").write_bytes(png(image[:4]))
+    (tmp_path / "c.png").write_bytes(png(image[:4]))
+    assert resized_from(load(tmp_path, resize=2, mode="L", skip_bad=True).notes) == (4, 8)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy.sparse import csr_array
 
 from isthmus.data import dataset as dataset_module
 from isthmus.data.dataset import Dataset
-from isthmus.data.describe import describe
+from isthmus.data.describe import describe, resize_advice, resize_note, resized_from
 from isthmus.data.duplicates import exact_duplicates
 from isthmus.data.grids import spacing
 from isthmus.data.readers import load_digits
@@ -207,6 +208,37 @@ def test_more_than_65536_values_are_said_so():
 
 def test_spacing_of_too_few_values():
     assert spacing(np.array([])) == spacing(np.array([3])) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((256, 256), "--resize 128"),
+        ((256, 256, 3), "--resize 128"),
+        ((512, 130), "--resize 128x32"),
+        ((2, 1000), "--resize 1x128"),
+        ((128, 128), None),
+        ((112, 92), None),
+        ((4096,), None),
+    ],
+)
+def test_large_pictures_are_better_read_smaller(shape, size):
+    advice = resize_advice(describe(Dataset(np.zeros((2, *shape), np.uint8))))
+    assert advice is None if size is None else str(advice).endswith(size)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ({(256, 300): 9}, (256, 300)),
+        ({(28, 28): 9}, None),
+        ({(28, 28): 2, (64, 32): 5, (9, 9): 1}, (64, 32)),
+    ],
+)
+def test_what_was_resized_is_told_by_a_note(before, expected):
+    note = resize_note(Counter(before), (28, 28))
+    assert resized_from(("Labels are from labels.csv.", *([note] if note else []))) == expected
+    assert resized_from([]) is None
 
 
 def test_facts_are_documented():

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import typer
 from sklearn.exceptions import NotFittedError
 
 import isthmus
+from isthmus import cli
 from isthmus.storage import read_json
 from materials import (
     Files,
@@ -67,6 +72,30 @@ REFUSED: list[tuple[str, Files, str, tuple[str, ...], int, str]] = [
     ("13", {"d/a.png": bomb_png()}, "d", (), 3, "--max-pixels"),
     ("14", {"d/a.png": picture(), "d/b.png": picture(size=(9, 8))}, "d", (), 3, "--resize"),
     ("15", {"d/a.png": picture(), "d/b.png": picture(mode="RGB")}, "d", (), 3, "--mode"),
+    (
+        "19",
+        pictures(),
+        "d",
+        ("--architecture", "Convolutional((8, 16, 32, 64, 128))"),
+        3,
+        "images of 8x8 are smaller than the minimum of 17",
+    ),
+    (
+        "mask",
+        {"a.npy": npy(TABLE), "m.npy": npy(TABLE[:3])},
+        "a.npy",
+        ("--mask", "m.npy"),
+        3,
+        "m.npy: the mask has shape (3, 5), the samples (40, 5)",
+    ),
+    (
+        "variance",
+        {"a.npy": npy(TABLE), "v.npy": npy(TABLE * 0)},
+        "a.npy",
+        ("--variance", "v.npy"),
+        3,
+        "v.npy[0, 0]: 0.0 is no noise variance (the first of 200)",
+    ),
     ("27", {"a.npy": TRAP}, "a.npy", (), 3, "nothing in it was executed"),
     ("28", {"a.npy": npy_header(2**20, 2**12)}, "a.npy", (), 3, "claims 32.0 GiB"),
     ("29", {"a.npy": b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31)}, "a.npy", (), 3, "limit"),
@@ -186,6 +215,20 @@ DONE: list[tuple[str, Files, str, tuple[str, ...], str]] = [
     ("66 bool", {"a.npy": npy(TABLE > 1)}, "a.npy", (), ""),
     ("71", {"a.npy": npy(TABLE * np.array([1e-9, 1, 1e9, 1, 1]))}, "a.npy", (), ""),
     ("77", {"a.npy": npy(TABLE)}, "a.npy", ("--batch-size", "27"), ""),
+    (
+        "mask of all",
+        {"a.npy": npy(TABLE), "m.npy": npy(np.array([1, 0, 1, 1, 1]))},
+        "a.npy",
+        ("--mask", "m.npy"),
+        "",
+    ),
+    (
+        "variance of all",
+        {"a.npy": npy(TABLE), "v.npy": npy(np.full(5, 0.25))},
+        "a.npy",
+        ("--variance", "v.npy", "--likelihood", "Gaussian('known')"),
+        "",
+    ),
     ("skip", {**pictures(), "d/x.png": b"x"}, "d", ("--skip-bad",), "1 files were skipped"),
 ]
 
@@ -377,6 +420,34 @@ def test_a_crash_of_ours_is_one_line_unless_debugged(small_run, run_cli, monkeyp
     assert "ZeroDivisionError" in one_line(stderr)
     monkeypatch.setenv("ISTHMUS_DEBUG", "1")
     assert "Traceback" in run_cli("report", "run")[2]
+
+
+def test_every_flag_that_a_message_names_is_one():
+    group = typer.main.get_command(cli.app)
+    flags = {
+        flag
+        for command in (group, *group.commands.values())
+        for option in command.params
+        for flag in (*option.opts, *option.secondary_opts)
+    }
+    named: dict[str, str] = {}
+    for path in Path(isthmus.__file__).parent.rglob("*.py"):
+        for text in spoken(ast.parse(path.read_text(encoding="utf-8"))):
+            named |= dict.fromkeys(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text), path.name)
+    assert {"--max-bytes", "--resize", "--missing", "--labels"} <= set(named)
+    assert {flag: where for flag, where in named.items() if flag not in flags | {"--help"}} == {}
+
+
+def spoken(tree: ast.AST) -> Iterator[str]:
+    """The strings of a module, parts of formatted ones included, but for its docstrings."""
+    silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in silent
+        ):
+            yield node.value
 
 
 def test_warnings_of_other_commands_are_one_line_each(run_cli, tmp_path):

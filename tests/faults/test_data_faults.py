@@ -53,6 +53,13 @@ def parquet(**columns: object) -> bytes:
     return buffer.getvalue()
 
 
+def twice_named() -> bytes:
+    buffer = io.BytesIO()
+    columns = [pa.array([1.0, 2.0])] * 2
+    pyarrow.parquet.write_table(pa.Table.from_arrays(columns, ["a", "a"]), buffer)
+    return buffer.getvalue()
+
+
 nan = np.array([[1.0, 2.0], [np.nan, np.inf]])
 complete = {"a.png": picture(), "b.png": picture()}
 TEN = "a,b\n" + "1,2\n" * 3
@@ -203,8 +210,21 @@ CASES: list[tuple[str, dict[str, bytes | str], str, dict[str, object], str]] = [
     ("37 all", {"a.npy": npy(nan[1:])}, "a.npy", {"missing": "drop"}, "every sample misses"),
     ("37 none", {"a.npy": npy(nan[1:])}, "a.npy", {"missing": "mean"}, "feature 0 has no value"),
     ("39", {"a.csv": "a;b\n1,5;2.5\n"}, "a.csv", {}, "text '2.5' in a numeric column"),
-    ("39 bytes", {"a.csv": b"a,b\n1,\xff\xfe\n"}, "a.csv", {}, "damaged"),
+    ("39 bytes", {"a.csv": b"a,b\n1,\xff\xfe\n"}, "a.csv", {}, "damaged text.*UTF-8"),
+    (
+        "39 latin",
+        {"a.csv": "gr\u00f6\u00dfe,b\n1,2\n".encode("latin-1")},
+        "a.csv",
+        {},
+        "damaged text",
+    ),
+    ("39 no mark", {"a.csv": "a,b\n1,2\n".encode("utf-16-le")}, "a.csv", {}, "zero bytes; save"),
+    ("39 half", {"a.csv": "a,b\n1,2\n".encode("utf-16")[:-1]}, "a.csv", {}, "truncated data at"),
+    ("39 late", {"a.csv": b"a\n" + b"1\n" * 40000 + b"\xff\n"}, "a.csv", {}, "a.csv.*; "),
+    ("39 thousands", {"a.csv": "a;b\n1.234,5;1\n"}, "a.csv", {}, r"\[2, a\]: text '1\.234,5'"),
+    ("39 quoted", {"a.csv": 'a,b\n"1,5",2\n'}, "a.csv", {}, r"\[2, a\]: text '1,5'"),
     ("40 names", {"a.csv": "a,a\n1,2\n"}, "a.csv", {}, r"a\.csv\[1\]: two columns are named 'a'"),
+    ("40 parquet", {"a.parquet": twice_named()}, "a.parquet", {}, "two columns of one name"),
     ("40 ids", {"a.csv": "n,b\nu,1\nv,2\nu,3\n"}, "a.csv", {"id_column": "n"}, "id u .* 0 and 2"),
     (
         "40 members",
@@ -369,6 +389,9 @@ def test_row_4_permission_denied(tmp_path, monkeypatch):
     for name in ("a.npy", "d"):
         with pytest.raises(DataError, match=r"a\.(npy|png): permission denied"):
             load(tmp_path / name)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="d: permission denied"):
+        load(tmp_path / "d")
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -432,6 +455,22 @@ def test_row_17_rotation_is_recorded(tmp_path):
     assert data.notes == ("1 pictures were turned as their EXIF orientation says.",)
 
 
+def test_row_17_rotation_of_a_tiff(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(GREY[:4], extratags=[(274, "H", 1, 6, True)]))
+    data = load(tmp_path / "a.tif")
+    np.testing.assert_array_equal(data.x[0], np.rot90(GREY[:4], -1))
+    assert len(data.notes) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("text", ["ä;b\n1,5;2\n-3,25;4\n", "ä,b\r\n1.5,2\r\n-3.25,4"])
+def test_row_39_marks_encodings_and_commas(encoding, text, tmp_path):
+    (tmp_path / "a.csv").write_text(text, encoding=encoding, newline="")
+    data = load(tmp_path / "a.csv")
+    assert data.feature_names == ("ä", "b")
+    assert data.x.tolist() == [[1.5, 2], [-3.25, 4]]
+
+
 def test_row_34_one_result_for_every_memory(tmp_path):
     x = np.random.default_rng(0).random((6, 5))
     np.save(tmp_path / "a.npy", np.asfortranarray(x).astype(">f8"))
@@ -444,7 +483,16 @@ def test_row_34_one_result_for_every_memory(tmp_path):
 
 def test_row_38_the_label_na_stays(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,NA\n2,null\n3,\n")
-    assert load(tmp_path / "a.csv", labels="b").labels.tolist() == ["NA", "null", ""]
+    named = ["NA", "null", ""]
+    assert load(tmp_path / "a.csv", labels="b").labels.tolist() == named
+    assert load(tmp_path / "a.csv", group="b").groups.tolist() == named
+    assert load(tmp_path / "a.csv", id_column="b").ids.tolist() == named
+    lay_out(tmp_path, {"a.parquet": parquet(a=[1, 2, 3], b=["NA", "null", None])})
+    assert load(tmp_path / "a.parquet", labels="b").labels.tolist() == named
+    lay_out(tmp_path, {"a.npz": npz(x=np.eye(3), b=np.array(named))})
+    assert load(tmp_path / "a.npz", labels="b").labels.tolist() == named
+    lay_out(tmp_path, {"d/a.png": picture(), "d/labels.csv": "file,label\na.png,NA\n"})
+    assert load(tmp_path / "d").labels.tolist() == ["NA"]
 
 
 def test_row_52_larger_than_the_memory(tmp_path):

@@ -84,14 +84,24 @@ def _bytes(path: Path, limit: int) -> bytes:
 
 def _layout(data: bytes, where: str) -> _Layout:
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    with decoding(where, "text"):
-        sample = _whole_lines(data).decode(encoding, errors="strict")
+    sample = _decoded(_whole_lines(data), encoding, where)
     lines = sample.splitlines() or [""]
     delimiter = max(",\t;", key=lines[0].count)
     columns = next(csv.reader([lines[0]], delimiter=delimiter), [])
     _refuse_bad_header(columns, where)
     comma = delimiter == ";" and _DECIMAL_COMMA.search("\n".join(lines[1:]))
     return _Layout(columns, delimiter, "," if comma else ".", encoding)
+
+
+def _decoded(data: bytes, encoding: str, where: str) -> str:
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        cause = f"damaged text, or not of UTF-8 ({error.reason} at byte {error.start})"
+        raise DataError(cause, where=where, remedy="save it as UTF-8") from error
+    if "\0" in text:
+        raise DataError("no text of UTF-8: it has zero bytes", where=where, remedy="save it so")
+    return text
 
 
 def _whole_lines(data: bytes) -> bytes:
@@ -148,7 +158,8 @@ def _explain(error: Exception, where: str) -> None:
     ragged = _ARROW_ROW.search(str(error))
     if ragged is None:
         cause = " ".join(str(error).split())
-        raise DataError(f"damaged table ({cause})", where=where) from error
+        remedy = "mend it, or save it as UTF-8"
+        raise DataError(f"damaged table ({cause})", where=where, remedy=remedy) from error
     row, expected, found = ragged.groups()
     cause = f"{found} values in a row of {expected} columns"
     raise DataError(cause, where=where, row=row, remedy="complete the row") from error
