@@ -63,10 +63,35 @@ def test_every_image_decodes_and_no_page_is_wider_than_its_window(report, tmp_pa
     html = re.sub(r"<meta http-equiv[^>]*>", "", report.read_text(encoding="utf-8"))
     copy = tmp_path / "copy.html"
     copy.write_text(html.replace("</body>", asked), encoding="utf-8")
-    for width in (1200, 500):
+    for width in (1440, 500):
         size = f"--window-size={width},900"
         shown = browse(copy, tmp_path, "--dump-dom", size)[0]
         assert "<title>true true true</title>" in shown
+
+
+def test_a_phone_scrolls_down_only(report, tmp_path):
+    # a window of Chromium is never narrower than 500 pixels: a frame within it is
+    asked = (
+        "<script>addEventListener('load', () => "
+        "parent.postMessage(document.documentElement.scrollWidth <= innerWidth, '*'))"
+        "</script></body>"
+    )
+    html = re.sub(r"<meta http-equiv[^>]*>", "", report.read_text(encoding="utf-8"))
+    (tmp_path / "copy.html").write_text(html.replace("</body>", asked), encoding="utf-8")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        "<script>addEventListener('message', e => { document.title = `${e.data}`; })"
+        "</script><iframe src='copy.html' width='390' height='800' style='border:0'></iframe>",
+        encoding="utf-8",
+    )
+    shown = browse(frame, tmp_path, "--dump-dom", "--virtual-time-budget=9000")[0]
+    assert "<title>true</title>" in shown
+
+
+def test_the_page_is_printed_on_a_few_sheets(report, tmp_path):
+    sheets = tmp_path / "page.pdf"
+    browse(report, tmp_path, f"--print-to-pdf={sheets}", "--no-pdf-header-footer")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", sheets.read_bytes())) <= 20
 
 
 def test_a_label_that_is_a_tag_makes_no_element(report, tmp_path):

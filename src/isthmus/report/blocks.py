@@ -13,7 +13,9 @@ from isthmus.report.style import data_uri
 __all__ = ["Block", "Code", "Finding", "Findings", "Picture", "Table"]
 
 PNG = b"\x89PNG\r\n\x1a\n"
-NUMERIC = re.compile(r"[−+<>≈~–-]?\s*[\d.,\u2009]+([eE][−+-]?\d+)?\s*%?(\s*±\s*[\d.,]+)?|–|—|")
+NUMERIC = re.compile(
+    r"[−+<>≈~–-]?\s*[\d.,\u2009]+([eE][−+-]?\d+)?\s*%?(\s*±\s*[\d.,]+\s*%?)?|–|—|"
+)
 
 
 @dataclass(frozen=True)

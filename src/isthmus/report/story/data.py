@@ -78,13 +78,13 @@ def _example_numbers(teller: Teller, x: Array, labels: Array) -> Columns:
 
 def missing(teller: Teller) -> Section | None:
     """How many values are missing, what was done about it, and what was filled in."""
-    count, told = teller.facts["missing"], tuple(teller.card.get("missing") or ())
-    if not count and not told:
+    count = teller.facts["missing"]
+    if not count:
         return None
     total = teller.facts["n"] * math.prod(teller.facts["sample_shape"])
     counts = f"{count} of {counted(total, 'value')} are missing ({number(100 * count / total)} %)."
     blocks: tuple[Block, ...] = tuple(filter(None, (_gaps(teller),)))
-    return Section("What is missing", (counts, *told), blocks)
+    return Section("What is missing", (counts, *(teller.card.get("missing") or ())), blocks)
 
 
 def _gaps(teller: Teller) -> Picture | None:

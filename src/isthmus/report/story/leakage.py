@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from isthmus.report.blocks import Block, Table
@@ -25,8 +25,9 @@ def both_sides(teller: Teller) -> Section | None:
     blocks: list[Block] = [Table(("what was looked for", "found"), tuple(_searched(teller)))]
     texts = [_verdict(teller), _SOURCES[split["source"]]]
     if leak is not None:
-        blocks.append(_claims(teller, leak))
         texts.append(leak["sentence"])
+    if leak is not None and "honest" in leak:
+        blocks.append(_claims(teller, leak))
     return Section("Is anything on both sides?", tuple(filter(None, texts)), tuple(blocks))
 
 
@@ -68,13 +69,19 @@ def _searched(teller: Teller) -> list[tuple[str, str]]:
 
 
 def _claims(teller: Teller, leak: Mapping[str, Any]) -> Table:
-    honest, leaky = leak["honest"], leak["leaky"]
+    """What was found beside what rows at random claim; no row where there is no answer."""
+    questions: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+        ("label_accuracy", "label accuracy of the codes", lambda v: f"{100 * v:.1f} %"),
+        ("svd_error", f"truncated SVD's {teller.error_name}", lambda v: number(v, 4)),
+    )
     rows = []
-    if honest["label_accuracy"] is not None and leaky["label_accuracy"] is not None:
-        accuracies = (f"{100 * side['label_accuracy']:.1f} %" for side in (honest, leaky))
-        rows.append(("label accuracy of the codes", *accuracies))
-    errors = (number(side["svd_error"], 4) for side in (honest, leaky))
-    rows.append((f"truncated SVD's {teller.error_name}", *errors))
-    header = ("held-out result", "as split", "as a random split would have claimed")
-    caption = "Rows dealt at random keep the sizes of the parts, but not what belongs together."
+    for name, question, told in questions:
+        honest, leaky, spread = (leak[side][name] for side in ("honest", "leaky", "spread"))
+        if honest is not None and leaky is not None:
+            rows.append((question, told(honest), f"{told(leaky)} ± {told(spread)}"))
+    header = ("held-out result", "as split", "as random splits would have claimed")
+    caption = (
+        "Rows dealt at random keep the sizes of the parts, but not what belongs together; mean "
+        "and standard deviation over several deals."
+    )
     return Table(header, tuple(rows), caption)
