@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -24,6 +26,7 @@ __all__ = [
     "npy",
     "npy_header",
     "npz",
+    "parquet",
     "picture",
     "table",
     "zipped",
@@ -77,6 +80,13 @@ def npz(**arrays: np.ndarray) -> bytes:
     """A compressed .npz file."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def parquet(**columns: object) -> bytes:
+    """A Parquet file."""
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
 
 

@@ -23,7 +23,7 @@ from isthmus.data.describe import describe
 from isthmus.data.readers import load
 from isthmus.data.splits import split
 from isthmus.errors import DataError, IsthmusWarning, StorageError
-from materials import Trap, bomb_png, lay_out, npy, npy_header, npz, picture, zipped
+from materials import Trap, bomb_png, lay_out, npy, npy_header, npz, parquet, picture, zipped
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
@@ -45,12 +45,6 @@ def tiff(*pages: np.ndarray, **more) -> bytes:
 
 def idx(*shape: int, body: bytes = b"") -> bytes:
     return struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + body
-
-
-def parquet(**columns: object) -> bytes:
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table(columns), buffer)
-    return buffer.getvalue()
 
 
 def twice_named() -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 import isthmus
 from isthmus.products import write_codes
 from isthmus.storage import read_json
-from materials import lay_out, npz, picture, table, zipped
+from materials import lay_out, npy, npz, parquet, picture, table, zipped
 
 ALONE = """
 import socket
@@ -144,6 +145,32 @@ def test_row_9_strange_names_go_through_a_whole_run(strangely_named, tmp_path):
         read = [row["id"] for row in csv.DictReader(file)]
     assert read == run.ids.tolist()
     assert pyarrow.parquet.read_table(tmp_path / "z.parquet")["id"].to_pylist() == read
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [
+        (".npy", npy(table())),
+        (".npz", npz(X=table())),
+        (".csv", "a,b\n1,2\n3,4\n"),
+        (".csv.gz", gzip.compress(b"a,b\n1,2\n3,4\n")),
+        (".parquet", parquet(a=[1.0, 2.0])),
+        (".zip", zipped({"a.png": picture()})),
+        (".png", picture()),
+        (".idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x01ab"),
+    ],
+)
+def test_row_9_strange_names_of_every_kind_of_file(suffix, data, run_cli, tmp_path):
+    name = f"\udcff\n\x1b[2J<b>{suffix}"
+    lay_out(tmp_path, {name: data})
+    dataset = isthmus.load(tmp_path / name)
+    assert dataset.source.endswith(f"\\xff\n\x1b[2J<b>{suffix}")
+    assert "".join([dataset.source, *dataset.ids, *dataset.notes]).encode()
+    lay_out(tmp_path, {name: b"" if suffix == ".parquet" else b"?"})
+    ended, _, stderr = run_cli("inspect", name)
+    assert ended == 3
+    assert stderr.startswith(r"error: \udcff\n\x1b[2J<b>")
+    assert stderr.strip().isprintable()
 
 
 def test_row_9_strange_names_in_an_archive(run_cli, tmp_path):

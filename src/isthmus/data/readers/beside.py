@@ -154,11 +154,11 @@ def _last_stem(name: str) -> str:
 
 
 def _by_name(role: str, found: _Found, reading: Reading, options: ReadOptions) -> _Found:
-    """Rows in the samples' order: by whole name, or without folders, or without suffix."""
+    """Rows in the samples' order: by name, of which files may lack the folders and the suffix."""
     if found.names is None or reading.ids is None:
         return found
     wanted = np.asarray(reading.ids).astype(str).tolist()
-    for key in (_whole, _stem, _last, _last_stem):
+    for key in (_whole, _stem, _last, _last_stem) if found.columns is None else (_whole,):
         places = {key(name): row for row, name in enumerate(found.names)}
         absent = [name for name in wanted if key(name) not in places]
         if not absent and len(places) == len(found.names):

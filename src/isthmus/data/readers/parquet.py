@@ -28,7 +28,11 @@ class ParquetReader(Reader):
 
     def read(self, path: Path, options: ReadOptions) -> Reading:
         """Read the table, its schema and size first."""
-        with decoding(path, "Parquet file"), pq.ParquetFile(path) as file:
+        with (
+            decoding(path, "Parquet file"),
+            path.open("rb") as opened,  # Arrow takes no name that is not UTF-8
+            pq.ParquetFile(opened) as file,
+        ):
             schema = file.schema_arrow
             named_columns(options, schema.names, str(path))
             for column in schema:
