@@ -47,7 +47,7 @@ class NearDuplicates:
 
     Attributes:
         component: ``(n,)``, a number shared by samples held to be the same thing, counted from 0
-            in order of first appearance. Equal samples always share theirs.
+            in order of first appearance; equal samples always share theirs.
         candidates: pairs of distinct samples proposed by hash.
         pairs: those confirmed by distance.
         threshold: the distance below which a pair is confirmed: of images, the root mean square
@@ -79,17 +79,17 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
     random projections of them. A candidate is confirmed when its distance d over the values
     observed in both is below the threshold
 
-        min(q / 3, r),   n / 2 · mean_i 4 (r / d5_i)^D = ε
+        min(q / 3, r),   n / 2 · mean_i 4 (r / max(d5_i, q))^D = ε
 
     where d5_i are the distances of 1,000 samples to their fifth distinct neighbour, q their 5 %
     quantile and D the dimension that the 5th to 20th neighbours show (Levina and Bickel, 2005).
-    Fifth, as the first few may be duplicates themselves: more than four copies each of a
-    twentieth of the samples hide themselves. q / 3 is far below the distances of neighbours
-    where the data are densest, and ε pairs come within r by chance: ε = 0.01 for a table, and
-    n / 1000 for images, which must pass two more tests. Their grey values at full resolution
-    differ by at most 1/32 of the range of the data, root mean square, as a JPEG of quality 75
-    does and similar handwritten digits do not; and d is at most a third of their contrast, as
-    blank images are all alike.
+    Fifth and 5 %, as neighbours may be duplicates themselves: more than four copies each of more
+    than a twentieth of the samples pass for a dense region. q / 3 is far below the distances of
+    neighbours there, and ε pairs come within r by chance: ε = 0.01 for a table, and n / 1000 for
+    images, which must pass two more tests. Their grey values at full resolution differ by at
+    most 1/32 of the range of the data, root mean square, as a JPEG of quality 75 does and similar
+    handwritten digits do not; and d is at most a third of their contrast, as blank images are all
+    alike.
 
     Confirmed pairs are chained. A component of more than ``cap`` distinct samples loses the
     weakest tenth of its links, over and over, until its parts are within the cap. Sparse tables,
@@ -98,8 +98,7 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
 
     Args:
         dataset: the samples.
-        cap: the most distinct samples in a component; a hundredth of all, but at least 20, if not
-            given.
+        cap: the most distinct samples in a component; by default 20, or a hundredth of them.
         seed: of the samples looked at and of the hashes.
 
     Raises:
@@ -119,14 +118,13 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
     if issparse(dataset.x) or len(rows) < _NEAR + 2:
         return NearDuplicates(exact, 0, 0, 0.0, int(np.bincount(exact).max()), 0)
     generator = np.random.default_rng(seed)
-    limit = max(20, len(dataset) // 100) if cap is None else cap
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite confirms nothing
         samples = _samples(dataset, rows, generator)
         sketch = samples.sketch()
         threshold = _threshold(sketch, samples.reach(sketch), samples.by_chance, generator)
         candidates = _candidates(sketch, threshold, generator)
         pairs, distances = samples.closer(candidates, sketch, threshold)
-    joined, cut = _chained(len(rows), pairs, distances, limit)
+    joined, cut = _chained(len(rows), pairs, distances, cap or max(20, len(rows) // 100))
     component = in_order(joined[exact])
     largest = int(np.bincount(component).max())
     told = threshold * samples.unit
@@ -298,8 +296,9 @@ def _threshold(
     neighbours = near[near * _FRACTION <= reach]
     if len(neighbours) == 0:
         return 0.0
-    levels = math.log(np.quantile(neighbours, _DENSE) * _FRACTION) + _LEVELS
-    closeness = np.minimum(levels[:, None], np.log(reach)) - np.log(near)
+    dense = np.quantile(neighbours, _DENSE)
+    levels = math.log(dense * _FRACTION) + _LEVELS
+    closeness = np.minimum(levels[:, None], np.log(reach)) - np.log(np.maximum(near, dense))
     share = logsumexp(closeness * _dimension(distances), axis=1) - math.log(len(chosen))
     unlikely = levels[share <= math.log(2 * by_chance / (n * (_NEAR - 1)))]
     return math.exp(unlikely[-1]) if len(unlikely) else 0.0
