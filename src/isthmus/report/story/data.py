@@ -35,7 +35,7 @@ def samples(teller: Teller) -> Section:
     picture = teller.picture(
         "examples",
         figures.data_examples(teller.pictured("example_x"), by_label, **teller.drawn),
-        f"Examples from {len(x)} samples of shape {of_shape(teller.facts['sample_shape'])}"
+        f"Examples from {len(x)} samples of {of_shape(teller.facts['sample_shape'])} values"
         + (f", by label: {listed(sorted(set(labels.tolist())), 10)}" if kinds > 1 else ""),
         "Examples, chosen at random.",
         _example_numbers(teller, x, labels),

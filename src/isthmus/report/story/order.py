@@ -64,7 +64,7 @@ def write_report(run: Run) -> Path:
 def _subtitle(teller: Teller) -> str:
     sizes, facts = teller.card["split"]["sizes"], teller.facts
     parts = ", ".join(f"{count} {part}" for part, count in sizes.items())
-    return f"{facts['n']} samples of shape {of_shape(facts['sample_shape'])}: {parts}"
+    return f"{facts['n']} samples of {of_shape(facts['sample_shape'])} values: {parts}"
 
 
 def _summary(teller: Teller) -> tuple[tuple[str, str], ...]:
