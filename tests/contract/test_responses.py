@@ -300,6 +300,21 @@ def test_the_variance_of_a_continuous_bernoulli_at_every_size(size):
         torch.testing.assert_close(variance.double(), slope, rtol=1e-3, atol=1e-12)
 
 
+@pytest.mark.parametrize("raw", [-5.0, -3.0, -1.0, 1.0, 3.0])
+def test_the_variance_of_a_discretized_logistic_is_that_of_its_levels(raw):
+    from isthmus.models.discrete import DiscretizedLogisticValues
+
+    grid = torch.linspace(0, 1, 256, dtype=torch.float64)[:, None]
+    location = torch.linspace(0.01, 0.99, 40, dtype=torch.float64)
+    p = DiscretizedLogisticValues(location, torch.full((40,), raw, dtype=torch.float64), 256)
+    mass = torch.exp(p.log_prob(grid))
+    mean = (mass * grid).sum(0)
+    exact = (mass * (grid - mean) ** 2).sum(0)
+    torch.testing.assert_close(p.variance, exact, rtol=2e-3, atol=1 / 255**2 / 6)
+    single = DiscretizedLogisticValues(location.float(), p.log_scale.float(), 256)
+    torch.testing.assert_close(single.variance.double(), p.variance, rtol=5e-3, atol=1e-6)
+
+
 @every
 def test_what_a_batch_carries_is_repeated_with_it(response):
     aux = response.read(AUX)
