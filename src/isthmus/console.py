@@ -10,6 +10,7 @@ from typing import Any, Self
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from isthmus.errors import printable
 from isthmus.signals import Signals
 
 __all__ = ["Console", "fact_lines"]
@@ -58,13 +59,8 @@ def fact_lines(facts: Mapping[str, Any]) -> dict[str, str]:
 def _counted(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     more = f" and {len(ordered) - _MOST_LABELS} more" if len(ordered) > _MOST_LABELS else ""
-    told = (f"{_printable(name)} ({count})" for name, count in ordered[:_MOST_LABELS])
+    told = (f"{printable(name)} ({count})" for name, count in ordered[:_MOST_LABELS])
     return ", ".join(told) + more
-
-
-def _printable(name: str) -> str:
-    """A name, which may be anything, on one line and without orders to the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 class Console:

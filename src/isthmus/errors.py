@@ -21,6 +21,11 @@ from os import PathLike, fspath
 from typing import ClassVar, Self
 
 
+def printable(text: str) -> str:
+    """Text on one line and without orders to a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class IsthmusError(Exception):
     """Base of every error that isthmus raises on purpose.
 
@@ -68,7 +73,7 @@ class IsthmusError(Exception):
         place = (self.where or "") + (f"[{cell}]" if cell else "")
         message = f"{place}: {self.cause}" if place else self.cause
         message = f"{message}; {self.remedy}" if self.remedy else message
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        return printable(message)
 
 
 class UsageError(IsthmusError, ValueError):

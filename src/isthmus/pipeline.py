@@ -46,8 +46,8 @@ __all__ = ["Silent", "Watch", "analyse", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
 _MISSING = (
-    "Values that were not observed enter neither the likelihood nor the scaling, neither truncated "
-    "SVD nor any measure below; reconstructions fill them in."
+    "Values that were not observed enter neither the likelihood nor the scaling, nor truncated "
+    "SVD, nor any measure below; reconstructions fill them in."
 )
 _LONG = 30_000  # sample-epochs from which the time is worth a trial
 

@@ -1,7 +1,8 @@
-"""What one takes out of a run: codes and new samples, as files."""
+"""What one takes out of a run: codes, filled gaps and new samples, as files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from isthmus.report.story import display_limits
 from isthmus.runs.folder import Run, write_arrays, write_table
 from isthmus.storage import atomic_file, write_npy, write_text
 
-__all__ = ["write_codes", "write_samples"]
+__all__ = ["write_codes", "write_filled", "write_samples"]
 
 _TILE = 64  # pixels of a sample's side on a sheet
 
@@ -30,23 +31,64 @@ def write_codes(run: Run, data: Dataset, out: Path) -> tuple[int, ...]:
         StorageError: the disk refused.
     """
     _check(out, (".npy", ".csv", ".parquet"))
+    codes: FloatArray = _asked(run, data, run.model.transform)
+    columns = {f"z{i}": column for i, column in enumerate(codes.T)}
+    if out.suffix == ".npy":
+        write_npy(out, codes)
+    else:
+        _write_table(out, {"id": data.ids} | columns)
+    return codes.shape
+
+
+def write_filled(run: Run, data: Dataset, out: Path) -> int:
+    """Fill the gaps of data by a run's model into ``.npz``, ``.csv`` or ``.parquet``.
+
+    A ``.npz`` holds ``x`` and, of the same shape, the ``standard_deviation`` of each value, 0
+    where it was observed. Tables have the ids, a column a feature, and another with its standard
+    deviations.
+
+    Returns:
+        How many values were filled in.
+
+    Raises:
+        UsageError: another suffix, or a table of pictures.
+        DataError: the data do not look like those in training, or nothing is missing.
+        StorageError: the disk refused.
+    """
+    _check(out, (".npz", ".csv", ".parquet"))
+    if data.mask is None or data.mask.all():
+        remedy = "read them with --missing mask, or give --mask FILE"
+        raise DataError("no value is missing", where=data.source, remedy=remedy)
+    values, deviation = _asked(run, data, run.model.fill)
+    if out.suffix == ".npz":
+        write_arrays(out, {"x": values, "standard_deviation": deviation, "ids": data.ids})
+    elif values.ndim > 2:
+        raise UsageError("pictures do not fit a table", where=out, remedy="write a .npz")
+    else:
+        names = data.feature_names or tuple(f"x{i}" for i in range(values.shape[1]))
+        columns = dict(zip(names, values.T, strict=True))
+        columns |= {f"{name} (sd)": c for name, c in zip(names, deviation.T, strict=True)}
+        _write_table(out, {"id": data.ids} | columns)
+    return int((~data.mask).sum())
+
+
+def _asked(run: Run, data: Dataset, of_model: Callable[[Dataset], Any]) -> Any:
+    """What a model gives for data; errors name them."""
     expected = run.model.n_features_in_
     if data.feature_names is None and data.n_features != expected:
         cause = f"{data.n_features} values a sample, but in training there were {expected}"
         raise DataError(cause, where=data.source, remedy="give features as in training")
     try:
-        codes: FloatArray = run.model.transform(data)
+        return of_model(data)
     except DataError as error:
         raise error.at(data.source) from error
-    columns: dict[str, Array] = {"id": data.ids}
-    columns |= {f"z{i}": column for i, column in enumerate(codes.T)}
-    if out.suffix == ".npy":
-        write_npy(out, codes)
-    elif out.suffix == ".parquet":
+
+
+def _write_table(out: Path, columns: dict[str, Array]) -> None:
+    if out.suffix == ".parquet":
         write_table(out, columns)
     else:
         write_text(out, csv_text(columns))
-    return codes.shape
 
 
 def write_samples(run: Run, n: int, out: Path, *, noise: bool = False, seed: int = 0) -> None:

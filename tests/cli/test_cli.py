@@ -121,3 +121,69 @@ def test_fit_speaks_json_to_programs(run_cli, tmp_path):
     assert ended == 0
     assert found["run"] == "run"
     assert {"models", "quality", "warnings"} <= set(found)
+
+
+def test_gaps_are_filled_with_their_uncertainty(run_cli, tmp_path):
+    x = table()
+    rows = [",".join(f"{v:.6f}" for v in row) for row in x]
+    rows[3] = "," + rows[3].split(",", 1)[1]
+    (tmp_path / "a.csv").write_text("a,b,c,d,e\n" + "\n".join(rows) + "\n")
+    fit = ("fit", "a.csv", "--missing", "mask", "-o", "run", "--model", "svd", "--latent", "2")
+    assert run_cli(*fit)[0] == 0
+    ended, stdout, stderr = run_cli("fill", "run", "a.csv", "-o", "filled.csv")
+    assert (ended, stderr) == (0, "")
+    assert stdout.startswith("filled.csv: 1 values filled in")
+    lines = [line.split(",") for line in (tmp_path / "filled.csv").read_text().splitlines()]
+    assert lines[0] == ["id", *"abcde", *(f"{name} (sd)" for name in "abcde")]
+    value, deviation = float(lines[4][1]), float(lines[4][6])
+    assert abs(value - x[3, 0]) < 4 * deviation
+    assert all(float(cell) == 0 for line in (lines[1], lines[2]) for cell in line[6:])
+    np.save(tmp_path / "whole.npy", x)
+    ended, _, stderr = run_cli("fill", "run", "whole.npy", "-o", "again.npz")
+    assert ended == 3
+    assert "no value is missing" in stderr
+
+
+def test_a_split_of_ones_own_that_leaks_is_told(run_cli, tmp_path):
+    x = table(60)
+    x[1] = x[0]
+    np.save(tmp_path / "a.npy", x)
+    parts = ["train", "test", *["train"] * 29, *["validation"] * 9, *["test"] * 20]
+    lines = [f"{i},{part}" for i, part in enumerate(parts)]
+    (tmp_path / "parts.csv").write_text("id,split\n" + "\n".join(lines) + "\n")
+    fit = ("fit", "a.npy", "--splits", "parts.csv", "-o", "run", "--model", "svd", "--latent", "1")
+    ended, stdout, _ = run_cli(*fit)
+    assert ended == 0
+    assert "the split given leaks: 1 groups or sets of duplicates" in stdout
+    assert np.load(tmp_path / "run" / "splits.npy").tolist() == parts
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert card["split"]["source"] == "file"
+    assert card["split"]["components_on_two_sides"] == 1
+
+
+def test_all_samples_are_judged_by_cross_fitting_and_hidden_entries_are_predicted(
+    run_cli, tmp_path
+):
+    np.savez(tmp_path / "a.npz", X=table(60), y=np.arange(60) % 3, g=np.arange(60) // 6)
+    more = ("--cross-fit", "3", "--hide-entries", "0.1", "--balance", "--epochs", "2")
+    fit = ("fit", "a.npz", "--labels", "y", "--group", "g", "-o", "run", "--latent", "1", *more)
+    ended, stdout, stderr = run_cli(*fit)
+    assert (ended, stderr) == (0, "")
+    assert "By cross-fitting, on all 60 samples:" in stdout
+    assert "Of 30 hidden entries, R2:" in stdout
+    found = json.loads((tmp_path / "run" / "cross_fit.json").read_text())
+    assert [fold["samples"] for fold in found["folds"]] == [18, 18, 24]
+    assert sum(fold["groups"] for fold in found["folds"]) == 10
+    assert found["test_samples"] == 60
+
+
+def test_a_budget_is_kept_to(run_cli, tmp_path):
+    np.save(tmp_path / "a.npy", table(200))
+    fit = ("fit", "a.npy", "-o", "run", "--latent", "1", "--epochs", "100000", "--budget", "20s")
+    ended, _, stderr = run_cli(*fit)
+    assert ended == 0
+    assert "expected: at most" in stderr
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert card["budget"]["epochs"] < 100_000
+    assert card["choices"]["epochs"] == card["budget"]["epochs"]
+    assert run_cli("fit", "a.npy", "-o", "other", "--budget", "soon")[0] == 2

@@ -209,14 +209,36 @@ def encode(
     from isthmus.products import write_codes
 
     opened = _open(run)
-    dataset = _load(data, {**opened.card["options"], **options})
-    shape = write_codes(opened, dataset, out)
+    shape = write_codes(opened, _load_alike(opened, data, options), out)
     typer.echo(f"{out}: {shape[0]} codes of {shape[1]} latents")
     _next(
         f"python -c \"import numpy; print(numpy.load('{out}').shape)\""
         if out.suffix == ".npy"
         else f"isthmus sample {shlex.quote(str(run))} -n 64 -o samples.png"
     )
+
+
+@app.command()
+@reads
+def fill(
+    options: dict[str, Any],
+    run: RunFolder,
+    data: Data,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="A .npz, .csv or .parquet file.", show_default=False),
+    ],
+) -> None:
+    """Fill the gaps in data by the model of a run.
+
+    Beside each value stands its standard deviation: 0 where it was observed.
+    """
+    from isthmus.products import write_filled
+
+    opened = _open(run)
+    count = write_filled(opened, _load_alike(opened, data, options), out)
+    typer.echo(f"{out}: {count} values filled in, with their standard deviations")
+    _next(f"isthmus report {shlex.quote(str(run))}")
 
 
 @app.command()
@@ -268,6 +290,12 @@ def _load(data: str, options: dict[str, Any]) -> Dataset:
     from isthmus.data.readers import load
 
     return load(data, **options)
+
+
+def _load_alike(run: Run, data: str, options: dict[str, Any]) -> Dataset:
+    """Read as the run's data were read; masks and variances were theirs alone."""
+    alike = {k: v for k, v in run.card["options"].items() if k not in ("mask", "variance")}
+    return _load(data, alike | options)
 
 
 def _open(path: Path) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -25,6 +26,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its caches
     with warnings.catch_warnings():
         warnings.simplefilter("always", IsthmusWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment] # the rest is not shown
@@ -48,6 +50,8 @@ def _run() -> Any:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 5)
     except Exception as error:
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
         _fail(f"a fault of isthmus ({cause}); run it again with --debug and report it", 1)

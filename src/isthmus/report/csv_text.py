@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.contracts import Array
+from isthmus.data.readers.delimited import is_number
 
 __all__ = ["csv_text"]
 
@@ -53,12 +54,4 @@ def _quoted(text: str) -> str:
 
 
 def _inert(text: str) -> str:
-    return "'" + text if _FORMULA.match(text) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return "'" + text if _FORMULA.match(text) and not is_number(text) else text

@@ -105,7 +105,8 @@ class Run:
         """``scores.parquet`` as columns: id, label, split, log_p, log_p_error, ..."""
         path = self.path / "scores.parquet"
         try:
-            table = pq.read_table(path)
+            with path.open("rb") as file:  # Arrow refuses paths that are not UTF-8
+                table = pq.read_table(file)
         except (OSError, pa.ArrowInvalid) as error:
             raise RunCorruptError(f"unreadable ({error})", where=path) from error
         return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
@@ -277,8 +278,8 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def write_table(path: Path, columns: Mapping[str, Array]) -> None:
     """Write Parquet, atomically, one row a sample."""
     table = pa.table({name: pa.array(column) for name, column in columns.items()})
-    with atomic_file(path) as temporary:
-        pq.write_table(table, temporary)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        pq.write_table(table, file)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
