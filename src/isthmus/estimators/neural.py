@@ -48,7 +48,7 @@ BERNOULLI_WARNING = (
     "by the continuous Bernoulli whose lambda the decoder gives"
 )
 
-NOUNS["response"] = Response
+NOUNS["response"] = Response  # networks alone have one
 
 
 class NetworkEstimator(PredictiveEstimator):

@@ -205,4 +205,4 @@ class SizeFactor(Response):
         return mean * self._field(aux).to(mean.dtype).unsqueeze(-1)
 
     def _allows(self, values: Array) -> Array:
-        return np.isfinite(values) & (values > 0)
+        return super()._allows(values) & (values > 0)
