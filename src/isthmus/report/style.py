@@ -149,25 +149,27 @@ def to_png(figure: Figure, *, scale: float = 2.0) -> bytes:
 def to_svg(figure: Figure, title: str = "") -> str:
     """Render a figure as SVG without dates, random ids or scripts.
 
-    Where its marks would make a large file, they are drawn as pixels; text and axes never are.
+    Where its marks would make a large file, they are drawn as pixels, and pictures at fewer
+    pixels; text and axes never are.
 
     Args:
         figure: what a function of this layer returned.
         title: what it shows, in words.
     """
-    svg = _svg(figure, title)
+    svg = _svg(figure, title, DPI * 2)
     if len(svg) <= LARGE_SVG:
         return svg
     for axes in figure.axes:
         for marks in (*axes.lines, *axes.collections, *axes.patches):
             marks.set_rasterized(True)
-    return _svg(figure, title)
+    svg = _svg(figure, title, DPI * 2)
+    return svg if len(svg) <= 2 * LARGE_SVG else _svg(figure, title, DPI)
 
 
-def _svg(figure: Figure, title: str) -> str:
+def _svg(figure: Figure, title: str, dpi: float) -> str:
     known: dict[str, str | None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     named = known | ({"Title": shorten(title, 300)} if title else {})
-    return _render(figure, format="svg", dpi=DPI * 2, metadata=named).decode("utf-8")
+    return _render(figure, format="svg", dpi=dpi, metadata=named).decode("utf-8")
 
 
 def _render(figure: Figure, **options: Any) -> bytes:

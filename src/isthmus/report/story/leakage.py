@@ -76,12 +76,14 @@ def _claims(teller: Teller, leak: Mapping[str, Any]) -> Table:
     )
     rows = []
     for name, question, told in questions:
-        honest, leaky, spread = (leak[side][name] for side in ("honest", "leaky", "spread"))
+        honest, leaky = leak["honest"][name], leak["leaky"][name]
+        spread = leak.get("spread", {}).get(name)
         if honest is not None and leaky is not None:
-            rows.append((question, told(honest), f"{told(leaky)} ± {told(spread)}"))
+            about = "" if spread is None else f" ± {told(spread)}"
+            rows.append((question, told(honest), told(leaky) + about))
     header = ("held-out result", "as split", "as random splits would have claimed")
     caption = (
-        "Rows dealt at random keep the sizes of the parts, but not what belongs together; mean "
-        "and standard deviation over several deals."
+        "Rows dealt at random keep the sizes of the parts, but not what belongs together. After "
+        "± stands the standard deviation over several deals."
     )
     return Table(header, tuple(rows), caption)
