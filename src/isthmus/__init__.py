@@ -51,6 +51,7 @@ _HOMES = {
     "isthmus.models.networks": ("Architecture", "Convolutional", "Dense"),
     "isthmus.models.objectives": ("ELBO", "ImportanceWeighted", "Objective", "Reconstruction"),
     "isthmus.models.priors": ("Prior", "StandardNormal"),
+    "isthmus.models.responses": ("PointSpread", "Response", "SizeFactor"),
     "isthmus.pipeline": ("analyse",),
     "isthmus.runs": ("Run", "open_run"),
 }

@@ -6,11 +6,15 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Signals", "Terminated"]
+__all__ = ["Interrupted", "Signals", "Terminated"]
 
 
 class Terminated(BaseException):
     """SIGTERM was received; what is under way saves what it can."""
+
+
+class Interrupted(BaseException):
+    """Ctrl-C was pressed, and there was nothing to bring to an end first."""
 
 
 class Signals:
@@ -44,7 +48,7 @@ class Signals:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.asked or not self.training:
-            raise KeyboardInterrupt
+            raise Interrupted
         self.asked = True
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:

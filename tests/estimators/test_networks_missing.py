@@ -24,6 +24,7 @@ from isthmus.errors import UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.models import likelihoods as L
 from isthmus.models.networks import Dense
+from isthmus.models.responses import PointSpread
 from isthmus.storage import atomic_folder, verify_folder
 
 rng = np.random.default_rng(0)
@@ -356,3 +357,11 @@ def test_rare_classes_are_repeated_in_training_alone(kind, monkeypatch):
 def test_a_balance_without_labels_is_refused(kind):
     with pytest.raises(UsageError, match="no labels to balance by"):
         kind(2, balance=True, **SMALL).fit(TABLE)
+
+
+def test_auto_chooses_a_free_mean_for_a_response():
+    x = np.random.default_rng(0).integers(0, 256, size=(40, 8, 8)).astype(np.uint8)
+    blur = PointSpread(((0.0, 0.1, 0.0), (0.1, 0.6, 0.1), (0.0, 0.1, 0.0)))
+    vae = VariationalAutoencoder(2, response=blur, epochs=1, random_state=0).fit(x)
+    assert vae.choices_.likelihood == L.Gaussian("learned")
+    assert "response" in vae.choices_.reasons["likelihood"]

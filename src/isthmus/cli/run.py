@@ -13,7 +13,7 @@ import typer
 
 from isthmus.cli.commands import app
 from isthmus.errors import IsthmusError, IsthmusWarning
-from isthmus.signals import Terminated
+from isthmus.signals import Interrupted, Terminated
 
 __all__ = ["main"]
 
@@ -37,7 +37,7 @@ def main() -> None:
 def _run() -> Any:
     try:
         return app(prog_name="isthmus", standalone_mode=False)
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt, Interrupted):
         _fail("interrupted; a run goes on with --resume", 130)
     except Terminated:
         _fail("terminated; a run goes on with --resume", 143)

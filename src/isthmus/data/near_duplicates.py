@@ -28,12 +28,13 @@ _DENSE = 0.05  # the share of samples in the densest region, whose distances cou
 _BY_CHANCE = 0.01  # pairs of a table that may be as close by chance
 _BY_CHANCE_IMAGES = 1e-3  # likewise for each image, as a second test follows
 _REENCODED = 1 / 32  # of the range: 30 dB of peak signal to noise, JPEG at its coarsest
+_CONTRAST = 1 / 2  # the share of its contrast by which an image may differ: blank ones are alike
 _GREY, _COLOUR = 8, 2  # lowest frequencies along each side that make the sketch of an image
 _LEVELS = np.linspace(-20, 0, 1001)  # logarithms of thresholds that are tried
 _SKETCH = 256  # numbers in the sketch of a row
-_ROUNDING = 1e-12  # deviations smaller than this share of the mean are rounding
+_ROUNDING = 1.2e-7  # a column that varies less, relatively, is constant in single precision
 _SLACK = 1.3  # by which the sketch of a wide row may misjudge a distance
-_BANDS, _LEADING, _COORDINATES = 6, 24, 8  # hashes; numbers hashed from; numbers in a hash
+_BANDS, _LEADING, _COORDINATES = 8, 24, 8  # hashes; numbers hashed from; numbers in a hash
 _CELL = 16.0  # width of a cell, in the error that a pair at the threshold has in one number
 _WINDOW = 8  # candidates of a sample in one hash
 _OBSERVED = 0.5  # the share of values that a pair must have in common
@@ -86,10 +87,9 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
     Fifth and 5 %, as neighbours may be duplicates themselves: more than four copies each of more
     than a twentieth of the samples pass for a dense region. q / 3 is far below the distances of
     neighbours there, and ε pairs come within r by chance: ε = 0.01 for a table, and n / 1000 for
-    images, which must pass two more tests. Their grey values at full resolution differ by at
-    most 1/32 of the range of the data, root mean square, as a JPEG of quality 75 does and similar
-    handwritten digits do not; and d is at most a third of their contrast, as blank images are all
-    alike.
+    images, which must pass two more tests. At full resolution their grey values differ by at most
+    1/32 of the range of the data, root mean square, as a JPEG of quality 75 does and similar
+    handwritten digits do not; and by at most half of their contrast, as blank images are alike.
 
     Confirmed pairs are chained. A component of more than ``cap`` distinct samples loses the
     weakest tenth of its links, over and over, until its parts are within the cap. Sparse tables,
@@ -151,8 +151,10 @@ class _Images:
 
     def distances(self, ones: FloatArray, others: FloatArray) -> FloatArray:
         """Of samples from others, ``(m,)``; inf where they differ in another way."""
-        grey = (ones - others).mean(axis=3)
-        same = np.sqrt((grey**2).mean(axis=(1, 2))) <= _REENCODED
+        grey, other = ones.mean(axis=3), others.mean(axis=3)
+        contrast = np.minimum(grey.std(axis=(1, 2)), other.std(axis=(1, 2)))
+        full = np.sqrt(((grey - other) ** 2).mean(axis=(1, 2)))
+        same = full <= np.minimum(_REENCODED, contrast * _CONTRAST)
         first, second = self.sketch(ones), self.sketch(others)
         coarse = np.linalg.norm(first - second, axis=1)
         reach = np.minimum(self.reach(first), self.reach(second))
@@ -161,7 +163,7 @@ class _Images:
     def reach(self, sketch: FloatArray) -> FloatArray:
         """The distance beyond which nothing is a duplicate of the samples, ``(m,)``."""
         grey = sketch[:, 1 : len(self.down) * len(self.across)]
-        return np.linalg.norm(grey, axis=1) * _FRACTION
+        return np.linalg.norm(grey, axis=1) * _CONTRAST
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +213,11 @@ class _Samples:
     ) -> tuple[IntArray, FloatArray]:
         """The pairs ``(m, 2)`` of distinct samples closer than the threshold, and how close."""
         if self.mask is None:  # what is hidden shows in a sketch, and may be all that differs
-            apart = _by_blocks(lambda some: _length(sketch, some), pairs, sketch.shape[1:])
+            apart = _by_blocks(
+                lambda some: np.linalg.norm(np.subtract(*sketch[some.T]), axis=1), pairs, sketch
+            )
             pairs = pairs[apart < _SLACK * threshold]
-        distances = _by_blocks(self._distances, pairs, self.x.shape[1:])
+        distances = _by_blocks(self._distances, pairs, self.x)
         return pairs[distances < threshold], distances[distances < threshold]
 
     def _values(self, rows: IntArray) -> FloatArray:
@@ -325,7 +329,7 @@ def _neighbours(sketch: FloatArray, chosen: IntArray) -> FloatArray:
 
 
 def _candidates(sketch: FloatArray, threshold: float, generator: np.random.Generator) -> IntArray:
-    """Pairs ``(m, 2)`` that share a hash, each once; at most 48 for a sample."""
+    """Pairs ``(m, 2)`` that share a hash, each once; at most 64 for a sample."""
     if threshold <= 0:
         return np.empty((0, 2), np.int64)
     n, spread = len(sketch), sketch.var(axis=0)
@@ -344,10 +348,7 @@ def _candidates(sketch: FloatArray, threshold: float, generator: np.random.Gener
 
 
 def _met(keys: Array, along: FloatArray) -> list[IntArray]:
-    """Pairs of one key and near one another along a number, as ``first * n + second``.
-
-    Each sample meets the next few only: much-shared keys do not make many pairs.
-    """
+    """Pairs of one key, as ``first * n + second``; each sample meets the next few along only."""
     order = np.lexsort((along, keys))
     found = []
     for step in range(1, min(_WINDOW, len(keys) - 1) + 1):
@@ -357,14 +358,11 @@ def _met(keys: Array, along: FloatArray) -> list[IntArray]:
     return found
 
 
-def _length(sketch: FloatArray, pairs: IntArray) -> FloatArray:
-    return np.linalg.norm(sketch[pairs[:, 0]] - sketch[pairs[:, 1]], axis=1)
-
-
 def _by_blocks(
-    of: Callable[[IntArray], FloatArray], pairs: IntArray, shape: tuple[int, ...]
+    of: Callable[[IntArray], FloatArray], pairs: IntArray, samples: Array
 ) -> FloatArray:
-    parts = blocks((len(pairs), *shape))
+    """What is computed of pairs of samples, at no more than a block of them at a time."""
+    parts = blocks((len(pairs), *samples.shape[1:]))
     return np.concatenate([np.empty(0), *(of(pairs[part]) for part in parts)])
 
 

@@ -36,14 +36,20 @@ class Choices:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def choose_likelihood(facts: Facts) -> tuple[Likelihood, str]:
+def choose_likelihood(facts: Facts, *, free_mean: bool = False) -> tuple[Likelihood, str]:
     """The likelihood that fits the data, and why.
 
     A Bernoulli is chosen for 0/1 data alone, whatever the interval the values lie in.
+
+    Args:
+        facts: about the data.
+        free_mean: whether its mean must be free, as an instrument's response acts on it.
     """
     picture = len(facts.sample_shape) > 1
     if facts.has_variance:
         return Gaussian("known"), "the noise variance of each value is given"
+    if free_mean and not _counts(facts):
+        return Gaussian("learned"), "the response acts on a mean, which must be free"
     if facts.binary:
         return Bernoulli(), "every value is 0 or 1"
     if facts.column_kinds is not None and len(set(facts.column_kinds)) > 1:

@@ -24,6 +24,7 @@ from isthmus.models.likelihoods import Likelihood
 from isthmus.models.networks import Architecture
 from isthmus.models.objectives import Objective
 from isthmus.models.priors import Prior
+from isthmus.models.responses import Response
 from isthmus.models.specification import from_json, to_json
 from isthmus.storage import atomic_folder, read_json, verify_folder, write_json
 
@@ -36,6 +37,7 @@ NOUNS: dict[str, type[Any]] = {
     "prior": Prior,
     "corruption": Corruption,
     "objective": Objective,
+    "response": Response,
 }
 
 

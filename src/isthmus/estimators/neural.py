@@ -25,7 +25,6 @@ from isthmus.estimators.auto import (
     choose_schedule,
     unit_limits,
 )
-from isthmus.estimators.base import NOUNS
 from isthmus.estimators.inputs import Inputs, read_inputs
 from isthmus.estimators.predictive import PredictiveEstimator, as_samples
 from isthmus.models.autoencoder import AutoencoderNetwork
@@ -47,8 +46,6 @@ BERNOULLI_WARNING = (
     "Bernoulli on values that are not 0 or 1: its cross-entropy is no log p; samples are scored "
     "by the continuous Bernoulli whose lambda the decoder gives"
 )
-
-NOUNS["response"] = Response  # networks alone have one
 
 
 class NetworkEstimator(PredictiveEstimator):
@@ -176,7 +173,8 @@ class NetworkEstimator(PredictiveEstimator):
         likelihood, architecture = self.likelihood, self.architecture
         epochs, batch_size, why = choose_schedule(facts.n)
         if likelihood == "auto":
-            likelihood, reasons["likelihood"] = choose_likelihood(facts)
+            free = self.response is not None
+            likelihood, reasons["likelihood"] = choose_likelihood(facts, free_mean=free)
         if architecture == "auto":
             architecture, reasons["architecture"] = choose_architecture(facts)
         if isinstance(likelihood, str) or isinstance(architecture, str):
