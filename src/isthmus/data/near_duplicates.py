@@ -25,8 +25,7 @@ _SAMPLED = 1000  # samples whose neighbours are looked for among all
 _NEAR, _FAR = 5, 20  # ranks of the neighbours that tell how dense the data are
 _FRACTION = 1 / 3  # of the distance of neighbours, below which two samples are no neighbours
 _DENSE = 0.05  # the share of samples in the densest region, whose distances count
-_BY_CHANCE = 0.01  # pairs of a table that may be as close by chance
-_BY_CHANCE_IMAGES = 1e-3  # likewise for each image, as a second test follows
+_BY_CHANCE, _BY_CHANCE_IMAGES = 0.01, 1e-3  # pairs in all, and for each image, close by chance
 _REENCODED = 1 / 32  # of the range: 30 dB of peak signal to noise, JPEG at its coarsest
 _CONTRAST = 1 / 2  # the share of its contrast by which an image may differ: blank ones are alike
 _GREY, _COLOUR = 8, 2  # lowest frequencies along each side that make the sketch of an image
@@ -107,9 +106,8 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(200, 10))
         >>> x[7] = x[3].round(2)
-        >>> found = near_duplicates(Dataset(x))
-        >>> found.component[7].item(), found.pairs, found.repeats
-        (3, 1, 1)
+        >>> near_duplicates(Dataset(x)).component[[3, 7, 8]].tolist()
+        [3, 3, 7]
     """
     if cap is not None and cap < 1:
         raise UsageError(f"should be at least 1, got {cap}", where="cap")
@@ -117,6 +115,15 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
     rows = np.unique(exact, return_index=True)[1]
     if issparse(dataset.x) or len(rows) < _NEAR + 2:
         return NearDuplicates(exact, 0, 0, 0.0, int(np.bincount(exact).max()), 0)
+    candidates, threshold, pairs, distances = _confirmed(dataset, rows, seed)
+    joined, cut = _chained(len(rows), pairs, distances, cap or max(20, len(rows) // 100))
+    component = in_order(joined[exact])
+    largest = int(np.bincount(component).max())
+    return NearDuplicates(component, candidates, len(pairs), threshold, largest, cut)
+
+
+def _confirmed(dataset: Dataset, rows: IntArray, seed: int) -> tuple[int, float, Array, Array]:
+    """The number of candidates, the threshold, and the pairs of rows with their distances."""
     generator = np.random.default_rng(seed)
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite confirms nothing
         samples = _samples(dataset, rows, generator)
@@ -124,11 +131,7 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
         threshold = _threshold(sketch, samples.reach(sketch), samples.by_chance, generator)
         candidates = _candidates(sketch, threshold, generator)
         pairs, distances = samples.closer(candidates, sketch, threshold)
-    joined, cut = _chained(len(rows), pairs, distances, cap or max(20, len(rows) // 100))
-    component = in_order(joined[exact])
-    largest = int(np.bincount(component).max())
-    told = threshold * samples.unit
-    return NearDuplicates(component, len(candidates), len(pairs), told, largest, cut)
+    return len(candidates), threshold * samples.unit, pairs, distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +192,7 @@ class _Samples:
     x: Array
     mask: BoolArray | None
     rows: IntArray  # of x, the distinct ones
-    centre: FloatArray  # likewise one for all or one for each value, as is the factor
+    centre: FloatArray  # of all values or of each, as is the factor
     factor: FloatArray
     measure: _Images | _Rows
     by_chance: float  # pairs that may be confirmed by chance
@@ -258,24 +261,19 @@ def _images(dataset: Dataset, rows: IntArray, seen: Values, mean: FloatArray) ->
     limits = [(float(part.min()), float(part.max())) for part in seen.seen() if part.size]
     span = max(high for _, high in limits) - min(low for low, _ in limits) if limits else 0.0
     mask = None if seen.mask is None else seen.mask.reshape(shape)
-    return _Samples(
-        dataset.x.reshape(shape),
-        mask,
-        rows,
-        mean.astype(dtype),
-        np.array(1 / span if span > 0 else 1.0, dtype),
-        _Images(_cosines(shape[1], dtype), _cosines(shape[2], dtype)),
-        _BY_CHANCE_IMAGES * len(rows),
-        span,
-    )
+    factor = np.array(1 / span if span > 0 else 1.0, dtype)
+    by_chance = _BY_CHANCE_IMAGES * len(rows)
+    measure = _Images(_cosines(shape[1], dtype), _cosines(shape[2], dtype))
+    x, mean = dataset.x.reshape(shape), mean.astype(dtype)
+    return _Samples(x, mask, rows, mean, factor, measure, by_chance, span)
 
 
 def _mean(seen: Values, of: Callable[[FloatArray], FloatArray]) -> FloatArray:
     """Mean over the observed values of each column, ``(d,)``; 0 where there are none."""
     total = np.zeros(seen.shape[1])
     for block, mask in seen.blocks():
-        shown: Any = True if mask is None else mask
-        total += of(block.astype(np.float64)).sum(axis=0, where=shown)
+        part = of(block.astype(np.float64))
+        total += part.sum(axis=0) if mask is None else part.sum(axis=0, where=mask)
     return total / np.maximum(seen.observed_by_column, 1)
 
 
