@@ -1,9 +1,9 @@
 """Masked training against imputation by means, a fifth of the training values hidden.
 
 Truncated SVD (probabilistic PCA) and a variational autoencoder are trained on the observed values
-alone, and on the same values with every gap filled by its column's mean (moved to the nearest value
-seen, so that grids stay grids); both score held-out samples without gaps. One line of JSON each:
-mean gain of masked training in nats per sample with its 95 % interval.
+alone, and on the same values with every gap filled by its column's mean (moved to the nearest
+value seen, so that grids stay grids); both score held-out samples without gaps. One line of JSON
+each: mean gain of masked training in nats per sample with its 95 % interval.
 
     python benchmarks/quality/missing.py [--data ../shared/data] [--epochs 60]
 """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import issparse
 
 from isthmus.analysis.codes import knn_accuracy
 from isthmus.analysis.judgement import Judged, compared
+from isthmus.analysis.map_quality import plain_sentence, quality
+from isthmus.analysis.maps import Progress, latent_map
 from isthmus.analysis.scores import nearest, reconstruction_error
 from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
@@ -19,6 +21,8 @@ from isthmus.estimators import Autoencoder, TruncatedSVD
 
 __all__ = ["Evaluation", "SampleScores", "dense"]
 
+_FEWEST_JUDGED = 3  # samples on a map whose quality can be told
+_NEIGHBOURS = 15
 _MADE = 16  # samples drawn for the report
 _TRAVERSED = 12  # latents walked along for the report
 _STEPS = 9
@@ -85,6 +89,31 @@ class Evaluation:
         if not len(train) or not len(test):
             return None
         return knn_accuracy(self.codes[train], labels[train], self.codes[test], labels[test])
+
+    def mapped(
+        self, method: Literal["auto", "tsne", "pca"], progress: Progress
+    ) -> tuple[FloatArray, dict[str, Any], FloatArray | None]:
+        """The 2-D map ``(n, 2)``, how far it can be trusted, and :meth:`trustworthiness`."""
+        made = latent_map(self.codes, method=method, seed=self.seed, progress=progress)
+        facts: dict[str, Any] = {
+            "method": made.method,
+            "settings": dict(made.settings),
+            "kl_divergence": made.kl_divergence,
+            "label_accuracy": self.label_accuracy(),
+        }
+        if len(self.codes) < _FEWEST_JUDGED:
+            return made.points, facts, None
+        found = quality(self.codes, made.points, k=_NEIGHBOURS)
+        names = ("k", "trustworthiness", "continuity", "neighbour_recall")
+        facts |= {name: getattr(found, name) for name in names}
+        facts["sentence"] = plain_sentence(found)
+        return made.points, facts, found.point_trustworthiness
+
+    def trustworthiness(self, points: FloatArray) -> FloatArray | None:
+        """Of each sample's place on the map, ``(n,)``; None for too few samples."""
+        if len(points) < _FEWEST_JUDGED:
+            return None
+        return quality(self.codes, points, k=_NEIGHBOURS).point_trustworthiness
 
     def scores(self) -> SampleScores:
         """Score all held-out samples, and as many training samples as a histogram needs."""

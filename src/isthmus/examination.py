@@ -6,7 +6,6 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,8 @@ def _some(evaluation: Evaluation) -> Array:
 
 def _of_data(evaluation: Evaluation, card: Mapping[str, Any]) -> dict[str, Any]:
     facts, data = card["facts"], evaluation.data
-    source = Path(card["source"]).name or "DATA"
+    typed = shlex.split(card["command"])  # isthmus fit NAME ...
+    source = typed[2] if len(typed) > 2 else "DATA"
     names = ("constant_features", "minimum", "maximum", "integer", "binary", "levels")
     counts = None
     if data.labels is not None:

@@ -7,23 +7,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from isthmus.analysis.entries import entry_scores
-from isthmus.analysis.map_quality import plain_sentence, quality
-from isthmus.analysis.maps import latent_map
-from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
+from isthmus.analysis.entries import entry_table
+from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.cross_fitting import cross_fit
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe, resize_advice
 from isthmus.data.entries import hold_out_entries
-from isthmus.data.folds import folds, suggest_folds
-from isthmus.data.near_duplicates import NearDuplicates, near_duplicates
+from isthmus.data.folds import folds
 from isthmus.data.readers import load
 from isthmus.data.split_files import fingerprint, read_splits
-from isthmus.data.splits import PARTS, components, leak, split
 from isthmus.errors import DataError, IsthmusWarning
 from isthmus.estimate import Budgeted, estimate, fit_to
 from isthmus.estimators import TruncatedSVD
@@ -37,12 +33,14 @@ from isthmus.report.story import write_report
 from isthmus.runs.card import FORMAT, machine, versions
 from isthmus.runs.folder import Run, run_folder, write_arrays, write_rows, write_table
 from isthmus.runs.ledger import Ledger
+from isthmus.splitting import split_up
 from isthmus.storage import read_npy, write_json, write_npy
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
+from isthmus.watch import Silent, Watch
 
-__all__ = ["Silent", "Watch", "analyse", "make_report"]
+__all__ = ["analyse", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
 _MISSING = (
@@ -50,39 +48,6 @@ _MISSING = (
     "SVD, nor any measure below; reconstructions fill them in."
 )
 _LONG = 30_000  # sample-epochs from which the time is worth a trial
-
-
-class Watch(Protocol):
-    """What looks on while a run is made."""
-
-    def stage(self, name: str) -> None:
-        """A stage begins."""
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Within a stage, ``done`` of ``total``."""
-
-    def say(self, text: str) -> None:
-        """Something the user may want to know now."""
-
-    def interrupted(self) -> bool:
-        """Whether training should end, and the rest be done with what there is."""
-
-
-class Silent:
-    """A watch that says nothing."""
-
-    def stage(self, name: str) -> None:
-        """Say nothing."""
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Say nothing."""
-
-    def say(self, text: str) -> None:
-        """Say nothing."""
-
-    def interrupted(self) -> bool:
-        """Never."""
-        return False
 
 
 def analyse(
@@ -149,7 +114,6 @@ class _Stages:
     split_file: str | PathLike[str] | None
     hidden: BoolArray | None = None
     trust: FloatArray | None = None
-    near: NearDuplicates | None = None
     model: Any = None
     afford: Budgeted | None = None
     ledger: Ledger = field(init=False)
@@ -251,49 +215,13 @@ class _Stages:
             warnings.warn(message, IsthmusWarning, stacklevel=1)
 
     def _split(self) -> None:
-        near = None
-        if self.plan.near_duplicates:
-            near = near_duplicates(self.data, seed=self.plan.seed)
-        together = components(self.data, *(() if near is None else (near.component,)))
-        if self.own_splits is not None:
-            self.splits: StrArray = self.own_splits
-        else:
-            self.splits = split(
-                self.data,
-                seed=self.plan.seed,
-                fractions=self.plan.fractions,
-                component=together,
-            )
-        across = leak(self.splits, together)
-        self.card["split"] = {
-            "sizes": {part: len(self._part(part)) for part in PARTS},
-            "components": int(together.max()) + 1,
-            "components_on_two_sides": across,
-            "exact_duplicates": self.facts.exact_duplicates,
-            "near_duplicates": None if near is None else _found(near),
-            "source": "dealt" if self.own_splits is None else "file",
-            "fingerprint": fingerprint(self.splits),
-            "advised_folds": suggest_folds(together, self.splits),
-        }
-        self._warn_of_split(across)
-        write_npy(self.folder / "components.npy", together)
-        write_npy(self.folder / "splits.npy", self.splits)
+        made = split_up(self.data, self.plan, self.own_splits)
+        for message in made.warnings:
+            warnings.warn(message, IsthmusWarning, stacklevel=1)
+        self.card["split"] = made.facts | {"exact_duplicates": self.facts.exact_duplicates}
+        write_npy(self.folder / "components.npy", made.components)
+        write_npy(self.folder / "splits.npy", made.splits)
         self._recall_split()
-
-    def _warn_of_split(self, across: int) -> None:
-        if not len(self._part("test")):
-            warnings.warn(
-                "nothing could be held out, as all samples are equal or of one group: the errors "
-                "are those of training samples",
-                IsthmusWarning,
-                stacklevel=1,
-            )
-        if across:
-            warnings.warn(
-                f"the split given leaks: {across} groups or sets of duplicates stand on two sides",
-                IsthmusWarning,
-                stacklevel=1,
-            )
 
     def _recall_split(self) -> None:
         self.together = read_npy(self.folder / "components.npy")
@@ -404,30 +332,13 @@ class _Stages:
             self.watch.progress(done, total, "t-SNE")
 
         method: Any = "auto" if self.afford is None else self.afford.map
-        made = latent_map(self.codes, method=method, seed=self.plan.seed, progress=told)
-        write_npy(self.folder / "map.npy", made.points)
-        facts: dict[str, Any] = {
-            "method": made.method,
-            "settings": dict(made.settings),
-            "kl_divergence": made.kl_divergence,
-            "label_accuracy": self.evaluation.label_accuracy(),
-        }
-        if len(self.codes) >= 3:
-            found = quality(self.codes, made.points, k=15)
-            self.trust = found.point_trustworthiness
-            facts |= {
-                "k": found.k,
-                "trustworthiness": found.trustworthiness,
-                "continuity": found.continuity,
-                "neighbour_recall": found.neighbour_recall,
-                "sentence": plain_sentence(found),
-            }
+        points, facts, self.trust = self.evaluation.mapped(method, told)
+        write_npy(self.folder / "map.npy", points)
         write_json(self.folder / "quality.json", facts)
 
     def _recall_map(self) -> None:
-        if len(self.codes) >= 3 and not self.ledger.done("score"):
-            points = read_npy(self.folder / "map.npy")
-            self.trust = quality(self.codes, points, k=15).point_trustworthiness
+        if not self.ledger.done("score"):
+            self.trust = self.evaluation.trustworthiness(read_npy(self.folder / "map.npy"))
 
     def _score(self) -> None:
         self.scores = self.evaluation.scores()
@@ -454,17 +365,9 @@ class _Stages:
 
         assert self.hidden is not None
         models = {MODELS[self.plan.model]: self.model, "truncated SVD": self.baseline}
-        rows: list[dict[str, Any]] = []
-        for name, model in models.items():
-            found = entry_scores(
-                dense(self.truth),
-                model.reconstruct(self.data),
-                self.hidden,
-                observed=self.data.mask,
-                seed=self.plan.seed,
-            )
-            rows.append({"name": name} | {key: asdict(value) for key, value in found.items()})
-        count = int(self.hidden.sum())
+        guesses = {name: model.reconstruct(self.data) for name, model in models.items()}
+        count, seed = int(self.hidden.sum()), self.plan.seed
+        rows = entry_table(dense(self.truth), guesses, self.hidden, self.data.mask, seed=seed)
         facts = {"fraction": self.plan.hide_entries, "count": count, "models": rows}
         write_json(self.folder / "entries.json", facts)
 
@@ -496,11 +399,6 @@ class _Stages:
 
     def _report(self) -> None:
         write_report(Run(self.folder))
-
-
-def _found(near: NearDuplicates) -> dict[str, Any]:
-    names = ("repeats", "candidates", "pairs", "threshold", "largest", "cut")
-    return {name: getattr(near, name) for name in names}
 
 
 def _names(cls: type[Any]) -> list[str]:

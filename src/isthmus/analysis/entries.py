@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,7 +14,7 @@ from isthmus.analysis.comparison import BLOCK_CELLS, FEWEST_UNITS, Interval, exp
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["entry_scores"]
+__all__ = ["entry_scores", "entry_table"]
 
 LEVEL = 0.95
 
@@ -94,6 +95,22 @@ def entry_scores(
         name: _interval(float(value[0]), np.concatenate([part[name] for part in found]), n_rows)
         for name, value in measures(np.ones((1, n_rows))).items()
     }
+
+
+def entry_table(
+    x: Array,
+    guesses: Mapping[str, Array],
+    hidden: BoolArray,
+    observed: BoolArray | None,
+    *,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """:func:`entry_scores` of several models' predictions, a row each, as for JSON."""
+    rows: list[dict[str, Any]] = []
+    for name, predicted in guesses.items():
+        found = entry_scores(x, predicted, hidden, observed=observed, seed=seed)
+        rows.append({"name": name} | {key: asdict(value) for key, value in found.items()})
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

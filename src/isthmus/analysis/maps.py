@@ -19,7 +19,7 @@ from isthmus.analysis.threads import available_threads
 from isthmus.contracts import Array, FloatArray
 from isthmus.errors import DataError, IsthmusWarning, UsageError
 
-__all__ = ["Map", "latent_map"]
+__all__ = ["Map", "Progress", "latent_map"]
 
 Progress = Callable[[int, int], None]
 
