@@ -441,4 +441,4 @@ def test_a_response_is_a_parameter_kept_as_given_and_saved(kind, response, tmp_p
 def test_a_likelihood_with_a_bound_mean_is_refused_before_training(kind):
     x = np.random.default_rng(0).integers(0, 256, (40, 5, 5)).astype(np.uint8)
     with pytest.raises(UsageError, match="mean of a DiscretizedLogistic"):
-        kind(2, response=PointSpread(ROW), **SMALL).fit(x)
+        kind(2, likelihood=L.DiscretizedLogistic(256), response=PointSpread(ROW), **SMALL).fit(x)
