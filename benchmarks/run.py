@@ -35,7 +35,8 @@ def _stale() -> bool:
 
 def _install() -> None:
     """Torch comes first and is held by the constraints, so that no peer can replace it."""
-    venv.create(ENVIRONMENT, with_pip=True)
+    if not PYTHON.exists():
+        venv.create(ENVIRONMENT, with_pip=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["-c", str(ROOT / "constraints.txt")]
     subprocess.run([*pip, "torch"], check=True)
