@@ -110,7 +110,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Something the user may want to know now."""
-        self._terminal.print(text, style="dim", highlight=False)
+        self._terminal.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     def interrupted(self) -> bool:
         """Whether training should end, and the rest be done with what there is."""

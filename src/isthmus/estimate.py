@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,19 @@ from isthmus.estimators.auto import choose_schedule
 from isthmus.estimators.autoencoders import Autoencoder
 from isthmus.estimators.neural import NetworkEstimator
 
-__all__ = ["Budgeted", "Estimate", "estimate", "fit_to"]
+__all__ = ["ENOUGH_EPOCHS", "Budgeted", "Estimate", "estimate", "fit_to"]
 
 _TRIAL_BATCHES = 8
 _TRIAL_EPOCHS = 3
 _LONG_TRIAL = 2.0  # seconds of an epoch of the trial from which one is enough
-_SCORED_ROWS = 16
+_TRIED_ROWS = 16
 _DRAWS = 64
 _MAP_SECONDS = 0.003  # of t-SNE, a sample
 _REST = 10.0  # seconds for reading, figures and the page
 _FEWEST_EPOCHS = 5
 _FEWEST_DRAWS = 8
+_TRAINING_SCORED, _FEWEST_SCORED = 2_000, 200
+ENOUGH_EPOCHS = 20  # from which pictures are learnt by convolutions
 _FEWEST_SAMPLES = 1_000
 _LIBRARIES = 6e8  # bytes
 
@@ -40,7 +42,8 @@ class Estimate:
         epoch: of one pass over the training samples.
         epochs: at most.
         score: of one importance draw of one sample.
-        scored: samples whose log p is computed.
+        held_out: samples whose log p is computed.
+        training_scored: training samples of which it is computed too.
         draws: codes drawn for each.
         map: of the map.
         memory: bytes at the peak.
@@ -49,16 +52,21 @@ class Estimate:
     epoch: float
     epochs: int
     score: float
-    scored: int
+    held_out: int
+    training_scored: int
     draws: int
     map: float
     memory: float
 
     @property
+    def scoring(self) -> float:
+        """Seconds of scoring."""
+        return self.score * (self.held_out + self.training_scored) * self.draws
+
+    @property
     def total(self) -> float:
         """Seconds in all."""
-        scoring = self.score * self.scored * self.draws
-        return self.epoch * self.epochs + scoring + self.map + _REST
+        return self.epoch * self.epochs + self.scoring + self.map + _REST
 
     def __str__(self) -> str:
         return (
@@ -75,23 +83,34 @@ class Budgeted:
         epochs: at most.
         samples: training samples, at most; None: all.
         draws: codes drawn for each sample's log p.
+        training_scored: training samples whose log p is computed.
         map: how the map is made.
+        dense: whether pictures are learnt by dense layers, which are several times as fast.
     """
 
     epochs: int
     samples: int | None
     draws: int
+    training_scored: int
     map: str
+    dense: bool = False
+
+    def __str__(self) -> str:
+        """In words."""
+        told = [f"{self.epochs} epochs at most", f"{self.draws} draws for each log p"]
+        told += [] if self.samples is None else [f"{self.samples} training samples"]
+        told += ["dense layers"] if self.dense else []
+        told += ["principal axes for a map"] if self.map == "pca" else []
+        return ", ".join(told)
 
 
-def estimate(network: NetworkEstimator, train: Dataset, n: int, scored: int) -> Estimate:
+def estimate(network: NetworkEstimator, train: Dataset, held_out: int) -> Estimate:
     """Try a few batches.
 
     Args:
         network: not fitted.
         train: training samples.
-        n: samples in all.
-        scored: how many get a log p.
+        held_out: how many others there are.
     """
     automatic = network.batch_size == "auto"
     size = choose_schedule(len(train))[1] if automatic else int(network.batch_size)
@@ -106,16 +125,18 @@ def estimate(network: NetworkEstimator, train: Dataset, n: int, scored: int) -> 
         if once < _LONG_TRIAL:
             longer = _timed(lambda: trial.set_params(epochs=1 + _TRIAL_EPOCHS).fit(part))
         epoch = (longer - once) / _TRIAL_EPOCHS if longer > once else once
-        rows = part[: min(len(part), _SCORED_ROWS)]
+        rows = part[: min(len(part), _TRIED_ROWS)]
         drawn = {} if isinstance(trial, Autoencoder) else {"draws": _DRAWS}
         _timed(lambda: trial.log_prob(rows, **drawn))
         score = _timed(lambda: trial.log_prob(rows, **drawn)) / len(rows) / _DRAWS
     width = train.n_features * (1 if train.x.dtype == np.uint8 else 4)
+    n = len(train) + held_out
     return Estimate(
         epoch * len(train) / len(part),
         network.planned_epochs(len(train)),
         score,
-        scored,
+        held_out,
+        min(_TRAINING_SCORED, len(train)),
         _DRAWS,
         _MAP_SECONDS * n,
         _LIBRARIES + 1.1 * n * width,
@@ -128,18 +149,24 @@ def fit_to(budget: float, expected: Estimate, n_train: int) -> Budgeted:
     Two fifths of the time are for what follows training.
     """
     left = 0.4 * max(budget - _REST, 0.0)
-    method = "auto" if expected.map <= left / 2 else "pca"
-    left -= expected.map if method == "auto" else 0.0
-    draws = int(left / max(expected.score * expected.scored, 1e-12))
-    draws = max(_FEWEST_DRAWS, min(draws, expected.draws))
-    others = draws * expected.score * expected.scored + (expected.map if method == "auto" else 0)
-    training = max(budget - _REST - others, 0.1 * budget)
-    epochs = int(training / max(expected.epoch, 1e-9))
-    if epochs >= _FEWEST_EPOCHS:
-        return Budgeted(min(epochs, expected.epochs), None, draws, method)
-    share = training / (_FEWEST_EPOCHS * expected.epoch)
-    samples = max(min(n_train, _FEWEST_SAMPLES), int(share * n_train))
-    return Budgeted(min(_FEWEST_EPOCHS, expected.epochs), samples, draws, method)
+    chosen = replace(expected, map=expected.map if expected.map <= left / 2 else 0.0)
+    left -= chosen.map
+    if chosen.scoring > left:
+        chosen = replace(chosen, draws=max(_FEWEST_DRAWS, int(_DRAWS * left / chosen.scoring)))
+    if chosen.scoring > left:
+        chosen = replace(chosen, training_scored=min(_FEWEST_SCORED, chosen.training_scored))
+    training = max(budget - _REST - chosen.scoring - chosen.map, 0.1 * budget)
+    epochs, samples = int(training / max(expected.epoch, 1e-9)), None
+    if epochs < _FEWEST_EPOCHS:
+        share = training / (_FEWEST_EPOCHS * expected.epoch)
+        samples = max(min(n_train, _FEWEST_SAMPLES), int(share * n_train))
+    return Budgeted(
+        min(max(epochs, _FEWEST_EPOCHS), expected.epochs),
+        samples,
+        chosen.draws,
+        chosen.training_scored,
+        "auto" if chosen.map else "pca",
+    )
 
 
 def duration(seconds: float) -> str:

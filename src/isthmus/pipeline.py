@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from isthmus.data.folds import folds
 from isthmus.data.readers import load
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.errors import DataError, IsthmusWarning
-from isthmus.estimate import Budgeted, estimate, fit_to
+from isthmus.estimate import ENOUGH_EPOCHS, Budgeted, Estimate, estimate, fit_to
 from isthmus.estimators import TruncatedSVD
+from isthmus.estimators.auto import choose_architecture
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import Evaluation, SampleScores, dense
 from isthmus.examination import examined
 from isthmus.leakage import leaky_claim
+from isthmus.models.networks import Convolutional, Dense
 from isthmus.models.specification import to_json
 from isthmus.plan import MODELS, Plan
 from isthmus.report.story import write_report
@@ -238,18 +240,40 @@ class _Stages:
         if (advice := resize_advice(self.facts)) is not None:
             self.watch.say(advice)
         train = self._part("train")
-        network = self.plan.network(self._latents(), binary=self.facts.binary)
+        network = self._network()
         if self.plan.budget is None and (
             len(train) * network.planned_epochs(len(train)) * self.data.n_features < _LONG
         ):
             return
-        n = len(self.data)
-        expected = estimate(network, self.data[train], n, n - len(train) + min(2_000, len(train)))
-        self.watch.say(f"expected: {expected}")
-        self.ledger.log(f"expected: {expected}")
+        expected = estimate(network, self.data[train], len(self.data) - len(train))
         if self.plan.budget is not None:
-            self.card["budget"] = asdict(fit_to(self.plan.budget, expected, len(train)))
-            self._recall_estimate()
+            self._spend(self.plan.budget, expected, train)
+        told = f"expected: {expected}" if self.afford is None else f"in the time: {self.afford}"
+        self.watch.say(told)
+        self.ledger.log(told)
+
+    def _spend(self, budget: float, expected: Estimate, train: Array) -> None:
+        """Decide what can be done in the time that is left."""
+        left = budget - self.ledger.elapsed
+        afford = fit_to(left, expected, len(train))
+        if afford.epochs < ENOUGH_EPOCHS and self._convolves():
+            held_out = len(self.data) - len(train)
+            faster = estimate(self._network(dense=True), self.data[train], held_out)
+            left = budget - self.ledger.elapsed
+            afford = replace(fit_to(left, faster, len(train)), dense=True)
+        self.card["budget"] = asdict(afford)
+        self._recall_estimate()
+
+    def _convolves(self) -> bool:
+        automatic = self.plan.architecture == "auto"
+        return automatic and isinstance(choose_architecture(self.facts)[0], Convolutional)
+
+    def _network(self, *, dense: bool = False) -> NetworkEstimator:
+        afford, plan = self.afford, self.plan
+        if dense or (afford is not None and afford.dense):
+            plan = replace(plan, architecture=Dense((500, 500), "silu"))
+        epochs = None if afford is None else afford.epochs
+        return plan.network(self._latents(), binary=self.facts.binary, epochs=epochs)
 
     def _recall_estimate(self) -> None:
         if "budget" in self.card:
@@ -260,15 +284,14 @@ class _Stages:
         if self.afford is not None and self.afford.samples is not None:
             rng = np.random.default_rng(self.plan.seed)
             train = np.sort(rng.permutation(train)[: self.afford.samples])
-        self.card["latent_dim"] = k = self._latents()
+        self.card["latent_dim"] = self._latents()
         self.baseline = self._svd(self.data[train])
         if self.plan.model == "svd":
             self.model = self.baseline
             self.model.save(self.folder / "model")
             return
         self.baseline.save(self.folder / "baseline")
-        epochs = None if self.afford is None else self.afford.epochs
-        network = self.plan.network(k, binary=self.facts.binary, epochs=epochs)
+        network = self._network()
         validation = self.data[held_out] if len(held_out) else None
         network.fit(self.data[train], validation=validation, hooks=self._hooks(network, train))
         self.model = network
@@ -315,7 +338,8 @@ class _Stages:
 
     def _recall_codes(self) -> None:
         self.codes = read_npy(self.folder / "latents.npy")
-        draws = {} if self.afford is None else {"draws": self.afford.draws}
+        names = () if self.afford is None else ("draws", "training_scored")
+        afforded = {name: getattr(self.afford, name) for name in names}
         self.evaluation = Evaluation(
             self.model,
             self.baseline,
@@ -324,7 +348,7 @@ class _Stages:
             self.codes,
             self.plan.seed,
             MODELS[self.plan.model],
-            **draws,
+            **afforded,
         )
 
     def _map(self) -> None:
@@ -376,9 +400,7 @@ class _Stages:
             baseline = self._svd(train)
             if self.plan.model == "svd":
                 return baseline, baseline
-            epochs = None if self.afford is None else self.afford.epochs
-            network = self.plan.network(self._latents(), binary=self.facts.binary, epochs=epochs)
-            return network.fit(train), baseline
+            return self._network().fit(train), baseline
 
         def told(done: int, total: int) -> None:
             self.watch.progress(done, total, f"fold {done + 1} of {total}")

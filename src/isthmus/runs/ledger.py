@@ -34,6 +34,7 @@ class Ledger:
         self.folder = folder
         self.card: dict[str, Any] = {}
         self.timings: dict[str, float] = {}
+        self._began = time.perf_counter()
         self._warned: dict[str, list[dict[str, str]]] = {}
 
     def open(self, header: Mapping[str, Any]) -> None:
@@ -72,6 +73,11 @@ class Ledger:
         self._warned = before | self._warned
         self.timings = read_json(self.folder / "timings.json") | self.timings
         self.card = card
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this process began."""
+        return time.perf_counter() - self._began
 
     def done(self, stage: str) -> bool:
         """Whether a stage's artefacts are whole."""
