@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from isthmus.analysis.codes import knn_accuracy
+from isthmus.analysis.comparison import wilson
 from isthmus.analysis.judgement import Judged, compared
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import Progress, latent_map
@@ -85,10 +86,28 @@ class Evaluation:
         labels = self.data.labels
         if labels is None:
             return None
-        train, test = (r[labels[r] != ""] for r in (self.rows("train"), self.rows("test")))
+        train, test = self._labelled("train"), self._labelled("test")
         if not len(train) or not len(test):
             return None
         return knn_accuracy(self.codes[train], labels[train], self.codes[test], labels[test])
+
+    def _labelled(self, part: str) -> Array:
+        assert self.data.labels is not None
+        rows = self.rows(part)
+        return rows[self.data.labels[rows] != ""]
+
+    def _accuracy_facts(self) -> dict[str, Any]:
+        """The label accuracy with Wilson's interval, and what guessing the commonest gives."""
+        accuracy, labels = self.label_accuracy(), self.data.labels
+        facts: dict[str, Any] = {"label_accuracy": accuracy}
+        if accuracy is None or labels is None or np.isnan(accuracy):
+            return facts
+        test = labels[self._labelled("test")]
+        interval = wilson(round(accuracy * len(test)), len(test))
+        names, counts = np.unique(labels[self._labelled("train")], return_counts=True)
+        share = float((test == names[np.argmax(counts)]).mean())
+        ends = {"label_accuracy_low": interval.low, "label_accuracy_high": interval.high}
+        return facts | ends | {"majority_share": share}
 
     def mapped(
         self, method: Literal["auto", "tsne", "pca"], progress: Progress
@@ -99,8 +118,8 @@ class Evaluation:
             "method": made.method,
             "settings": dict(made.settings),
             "kl_divergence": made.kl_divergence,
-            "label_accuracy": self.label_accuracy(),
         }
+        facts |= self._accuracy_facts()
         if len(self.codes) < _FEWEST_JUDGED:
             return made.points, facts, None
         found = quality(self.codes, made.points, k=_NEIGHBOURS)
@@ -153,7 +172,10 @@ class Evaluation:
         """The arrays that a report shows, so that it can be drawn again without the data."""
         test, train = self.held_out, self.rows("train")
         shown = _ends_and_middle(test[np.argsort(scores.error[test], kind="stable")])
-        part, training = self.data[shown], dense(self.data[train])
+        part = self.data[shown]
+        training = dense(self.data[train])
+        if self.data.mask is not None:
+            training = self.baseline.fill(self.data[train])[0]  # a gap is no value of 0
         walk = traverse(self.model, self.codes[train], steps=_STEPS)
         made = self.model.sample(_MADE, random_state=self.seed)
         neighbour, distance = nearest(made, training)

@@ -96,7 +96,12 @@ def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
 
 
 def make_report(run: Run) -> Path:
-    """Draw the report of a run anew from what lies in its folder."""
+    """Draw the report of a run anew from what lies in its folder.
+
+    Raises:
+        RunCorruptError: the run is unfinished.
+    """
+    run.require("examples.npz")
     return write_report(run)
 
 
@@ -285,17 +290,19 @@ class _Stages:
             rng = np.random.default_rng(self.plan.seed)
             train = np.sort(rng.permutation(train)[: self.afford.samples])
         self.card["latent_dim"] = self._latents()
-        self.baseline = self._svd(self.data[train])
+        baseline = self._svd(self.data[train])
         if self.plan.model == "svd":
-            self.model = self.baseline
-            self.model.save(self.folder / "model")
-            return
-        self.baseline.save(self.folder / "baseline")
+            baseline.save(self.folder / "model")
+        else:
+            baseline.save(self.folder / "baseline")
+            self._train(train, held_out)
+        self._recall_fit()  # the same arrays, laid out alike, as in a run that goes on here
+
+    def _train(self, train: Array, held_out: Array) -> None:
         network = self._network()
         validation = self.data[held_out] if len(held_out) else None
         network.fit(self.data[train], validation=validation, hooks=self._hooks(network, train))
-        self.model = network
-        self.model.save(self.folder / "model")
+        network.save(self.folder / "model")
         write_rows(self.folder / "history.jsonl", network.history_.rows)
         self.card["choices"] = {
             "likelihood": to_json(network.choices_.likelihood),

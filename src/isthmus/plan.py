@@ -83,12 +83,26 @@ class Plan:
         """Refuse an unknown model and numbers that mean nothing."""
         if self.model not in MODELS:
             raise UsageError(f"model should be one of {tuple(MODELS)}, but got {self.model!r}")
+        for name in ("epochs", "batch_size", "latent_dim"):
+            value = getattr(self, name)
+            if value != "auto" and value < 1:
+                raise UsageError(f"{name} should be at least 1, or auto, not {value}")
+        if self.model == "svd":
+            self._refuse_meaningless()
         if self.cross_fit < 0 or self.cross_fit == 1:
             raise UsageError(f"cross_fit should be 0, or 2 folds or more, not {self.cross_fit}")
         if not 0 <= self.hide_entries <= 0.5:
             raise UsageError(f"hide_entries should be from 0 to 0.5, not {self.hide_entries}")
         if self.budget is not None and not self.budget > 0:
             raise UsageError(f"budget should be a positive time, not {self.budget} s")
+
+    def _refuse_meaningless(self) -> None:
+        """Truncated SVD is not trained."""
+        names = ("likelihood", "architecture", "corruption", "response", "objective", "epochs")
+        default = {each.name: each.default for each in fields(self)}
+        for name in names:
+            if getattr(self, name) != default[name]:
+                raise UsageError(f"{name} has no meaning for truncated SVD", remedy="leave it out")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from dataclasses import asdict
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.cli.reading import reads, seconds
-from isthmus.errors import UsageError
+from isthmus.cli.telling import print_facts, print_json, print_next, print_summary
+from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.flags import as_flags
 
 if TYPE_CHECKING:
@@ -96,15 +98,15 @@ def inspect(
     near = near_duplicates(dataset).repeats - facts.exact_duplicates
     if as_json:
         found = {"source": dataset.source, "facts": asdict(facts), "near_duplicates": near}
-        _print_json(found | {"choices": choices})
+        print_json(found | {"choices": choices})
         return
-    _print_facts(dataset, asdict(facts), near)
+    print_facts(dataset, asdict(facts), near)
     if (advice := resize_advice(facts)) is not None:
         typer.echo(f"  note: {advice}")
     typer.echo("\nisthmus would choose")
     for setting, value, why in choices:
         typer.echo(f"  {setting:<20}{value}\n{'':22}because {why}")
-    _next(f"isthmus fit {shlex.quote(data)}{as_flags(options)} -o RUN")
+    print_next(f"isthmus fit {shlex.quote(data)}{as_flags(options)} -o RUN")
 
 
 @app.command()
@@ -211,7 +213,7 @@ def encode(
     opened = _open(run)
     shape = write_codes(opened, _load_alike(opened, data, options), out)
     typer.echo(f"{out}: {shape[0]} codes of {shape[1]} latents")
-    _next(
+    print_next(
         f"python -c \"import numpy; print(numpy.load('{out}').shape)\""
         if out.suffix == ".npy"
         else f"isthmus sample {shlex.quote(str(run))} -n 64 -o samples.png"
@@ -238,7 +240,7 @@ def fill(
     opened = _open(run)
     count = write_filled(opened, _load_alike(opened, data, options), out)
     typer.echo(f"{out}: {count} values filled in, with their standard deviations")
-    _next(f"isthmus report {shlex.quote(str(run))}")
+    print_next(f"isthmus report {shlex.quote(str(run))}")
 
 
 @app.command()
@@ -259,8 +261,8 @@ def sample(
     opened = _open(run)
     write_samples(opened, n, out, noise=noise, seed=seed)
     typer.echo(f"{out}: {n} samples")
-    where = shlex.quote(str(run))
-    _next(f"isthmus sample {where} -n {n} -o samples{'.npy' if out.suffix == '.png' else '.png'}")
+    where, other = shlex.quote(str(run)), ".npy" if out.suffix == ".png" else ".png"
+    print_next(f"isthmus sample {where} -n {n} -o samples{other}")
 
 
 @app.command()
@@ -293,9 +295,23 @@ def _load(data: str, options: dict[str, Any]) -> Dataset:
 
 
 def _load_alike(run: Run, data: str, options: dict[str, Any]) -> Dataset:
-    """Read as the run's data were read; masks and variances were theirs alone."""
-    alike = {k: v for k, v in run.card["options"].items() if k not in ("mask", "variance")}
-    return _load(data, alike | options)
+    """Read as the run's data were read, so far as these data have what those had.
+
+    New data often have no labels, no groups, or another format: of the options that only name
+    where something stands, as few are left out as it takes.
+    """
+    before = {k: v for k, v in run.card["options"].items() if k not in ("mask", "variance")}
+    named = [k for k in ("labels", "group", "key", "id_column") if k in before]
+    first: IsthmusError | None = None
+    for count in range(len(named) + 1):
+        for left_out in itertools.combinations(named, count):
+            alike = {k: v for k, v in before.items() if k not in left_out}
+            try:
+                return _load(data, alike | options)
+            except (DataError, UsageError) as error:
+                first = first or error
+    assert first is not None
+    raise first
 
 
 def _open(path: Path) -> Run:
@@ -334,10 +350,10 @@ def _analyse(
         )
     if as_json:
         found = {"quality": run.quality, "doctor": run.doctor, "warnings": run.warnings}
-        _print_json({"run": str(out), **run.comparison, **found})
+        print_json({"run": str(out), **run.comparison, **found})
     else:
-        _print_summary(run)
-        _next(f"isthmus sample {shlex.quote(str(out))} -n 64 -o samples.png")
+        print_summary(run, data)
+        print_next(f"isthmus sample {shlex.quote(str(out))} -n 64 -o samples.png")
     if run.card.get("training", {}).get("stopped") == "interrupted":
         typer.echo("training was interrupted: --resume goes on with it", err=True)
         raise typer.Exit(130)
@@ -355,46 +371,3 @@ def _changed(plan: dict[str, Any]) -> dict[str, Any]:
     if changed.get("budget") is not None:
         changed["budget"] = f"{changed['budget']:g}s"
     return changed
-
-
-def _print_summary(run: Run) -> None:
-    comparison = run.comparison
-    for message in run.warnings:
-        typer.echo(f"warning: {message}")
-    for name in ("error_verdict", "log_p_verdict"):
-        if comparison.get(name):
-            typer.echo(comparison[name])
-    if run.cross_fit is not None:
-        told = run.cross_fit.get("log_p_verdict") or run.cross_fit.get("error_verdict")
-        typer.echo(f"By cross-fitting, on all {run.cross_fit['test_samples']} samples: {told}")
-    if run.entries is not None:
-        each = (f"{m['name']} {m['r2']['estimate']:.2f}" for m in run.entries["models"])
-        typer.echo(f"Of {run.entries['count']} hidden entries, R2: {', '.join(each)}.")
-    if run.quality.get("sentence"):
-        typer.echo(run.quality["sentence"])
-    for finding in (run.doctor or {}).get("findings", []):
-        typer.echo(f"{finding['severity']}: {finding['title']} {finding['cause']}")
-        if finding["command"]:
-            typer.echo(f"  try: {finding['command']}")
-    typer.echo(f"report: {run.path / 'report.html'}")
-
-
-def _print_facts(dataset: Dataset, facts: dict[str, Any], near: int) -> None:
-    from isthmus.console import fact_lines
-
-    typer.echo(dataset.source)
-    lines = fact_lines(facts) | {"nearly equal": f"{near} more repeat an earlier one, nearly"}
-    for name, value in lines.items():
-        typer.echo(f"  {name:<20}{value}")
-    for note in dataset.notes:
-        typer.echo(f"  note: {note}")
-
-
-def _print_json(value: Any) -> None:
-    from isthmus.storage import to_json
-
-    typer.echo(to_json(value, indent=2))
-
-
-def _next(command: str) -> None:
-    typer.echo(f"next: {command}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import traceback
 import warnings
+from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -30,14 +32,18 @@ def main() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", IsthmusWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment] # the rest is not shown
-        code = _run()
+        before = signal.signal(signal.SIGINT, _interrupt)
+        try:
+            code = _run()
+        finally:
+            signal.signal(signal.SIGINT, before)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _run() -> Any:
     try:
         return app(prog_name="isthmus", standalone_mode=False)
-    except (typer.Abort, KeyboardInterrupt, Interrupted):
+    except (typer.Abort, Interrupted):
         _fail("interrupted; a run goes on with --resume", 130)
     except Terminated:
         _fail("terminated; a run goes on with --resume", 143)
@@ -55,6 +61,11 @@ def _run() -> Any:
     except Exception as error:
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
         _fail(f"a fault of isthmus ({cause}); run it again with --debug and report it", 1)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Not as a KeyboardInterrupt, which the parser would answer in its own way."""
+    raise Interrupted
 
 
 def _misuse(error: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
+import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -95,12 +96,23 @@ def _value(base: type[Any], node: ast.expr) -> Any:
         return _member(base, node.id)()
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         named = {k.arg: _value(base, k.value) for k in node.keywords if k.arg is not None}
-        return _member(base, node.func.id)(*(_value(base, a) for a in node.args), **named)
+        noun = _member(base, node.func.id)
+        _refuse_unknown(noun, named)
+        return noun(*(_value(base, a) for a in node.args), **named)
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(_value(base, item) for item in node.elts)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _value(base, node.left) + _value(base, node.right)
     return ast.literal_eval(node)
+
+
+def _refuse_unknown(noun: type[Any], named: Mapping[str, Any]) -> None:
+    known = list(inspect.signature(noun).parameters)
+    for name in named:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise UsageError(f"{noun.__name__} has no {name!r}", remedy=remedy)
 
 
 def _member(base: type[Noun], name: str) -> type[Noun]:

@@ -63,9 +63,20 @@ class Run:
         """``run.json``: data, settings, choices, versions, machine and stages."""
         return upgraded(read_json(self.path / "run.json"), self.path)
 
+    def require(self, name: str) -> None:
+        """Refuse a run that has not come so far as to have a file or folder.
+
+        Raises:
+            RunCorruptError: it has not.
+        """
+        if not (self.path / name).exists():
+            remedy = "go on with: isthmus fit DATA -o RUN --resume"
+            raise RunCorruptError("is unfinished", where=self.path, remedy=remedy)
+
     @cached_property
     def model(self) -> LatentEstimator:
         """The fitted network (or truncated SVD, where that is the model)."""
+        self.require("model")
         return _load_model(self.path / "model")
 
     @cached_property

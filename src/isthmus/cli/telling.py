@@ -1,0 +1,70 @@
+"""What the commands print for people, and for programs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from isthmus.data.dataset import Dataset
+    from isthmus.runs.folder import Run
+
+__all__ = ["print_facts", "print_json", "print_next", "print_summary"]
+
+
+def print_summary(run: Run, data: str) -> None:
+    """What a run found; its commands name the data as they were typed."""
+    for message in run.warnings:
+        typer.echo(f"warning: {message}")
+    for line in (*_verdicts(run.comparison), *_beyond_the_split(run)):
+        typer.echo(line)
+    if run.quality.get("sentence"):
+        typer.echo(run.quality["sentence"])
+    for finding in (run.doctor or {}).get("findings", []):
+        typer.echo(f"{finding['severity']}: {finding['title']} {finding['cause']}")
+        if finding["command"]:
+            typed = finding["command"].replace(Path(data).name, shlex.quote(data), 1)
+            typer.echo(f"  try: {typed}")
+    typer.echo(f"report: {run.path / 'report.html'}")
+
+
+def _verdicts(comparison: dict[str, Any]) -> list[str]:
+    names = ("error_verdict", "log_p_verdict")
+    return [comparison[name] for name in names if comparison.get(name)]
+
+
+def _beyond_the_split(run: Run) -> Iterator[str]:
+    if run.cross_fit is not None:
+        yield f"By cross-fitting, on all {run.cross_fit['test_samples']} samples:"
+        yield from (f"  {verdict}" for verdict in _verdicts(run.cross_fit))
+    if run.entries is not None:
+        each = (f"{m['name']} {m['r2']['estimate']:.2f}" for m in run.entries["models"])
+        yield f"Of {run.entries['count']} hidden entries, R2: {', '.join(each)}."
+
+
+def print_facts(dataset: Dataset, facts: dict[str, Any], near: int) -> None:
+    """What is in the data; ``near`` samples nearly equal an earlier one."""
+    from isthmus.console import fact_lines
+
+    typer.echo(dataset.source)
+    lines = fact_lines(facts) | {"nearly equal": f"{near} more repeat an earlier one, nearly"}
+    for name, value in lines.items():
+        typer.echo(f"  {name:<20}{value}")
+    for note in dataset.notes:
+        typer.echo(f"  note: {note}")
+
+
+def print_json(value: Any) -> None:
+    """For programs."""
+    from isthmus.storage import to_json
+
+    typer.echo(to_json(value, indent=2))
+
+
+def print_next(command: str) -> None:
+    """The command that one would try next."""
+    typer.echo(f"next: {command}")
