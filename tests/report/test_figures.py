@@ -133,6 +133,74 @@ def test_input_and_reconstruction_share_a_scale_and_residuals_are_centred() -> N
     assert blue > red, "the reconstruction is too bright: the residual is negative, so blue"
 
 
+def shown_ids(figure: Figure) -> list[str]:
+    texts = [t for sub in figure.subfigs for axes in sub.axes for t in axes.texts]
+    return [text.get_text().split(",")[0] for text in texts]
+
+
+def test_two_models_show_the_same_samples_on_the_same_scale() -> None:
+    rng = np.random.default_rng(0)
+    x, one, other = rng.normal(size=(3, 20, 4, 4))
+    errors, rank = rng.uniform(size=(2, 20))
+    both = {"rank": rank, "reach": figures.residual_reach(x, one, other, rank=rank)}
+    drawn = [figures.reconstructions(x, each, range(20), errors, **both) for each in (one, other)]
+    assert shown_ids(drawn[0]) == shown_ids(drawn[1])
+    assert set(shown_ids(drawn[0])) >= {str(rank.argmin()), str(rank.argmax())}
+    bars = [figure.subfigs[1].axes[1].get_xlim() for figure in drawn]
+    assert bars[0] == bars[1] == (-both["reach"], both["reach"])
+
+
+def test_the_worst_do_not_press_the_other_residuals_flat() -> None:
+    residual = np.random.default_rng(0).normal(size=(6, 5))
+    residual[5] *= 1000
+    rank = np.abs(residual).mean(axis=1)
+    reach = figures.residual_reach(residual, np.zeros((6, 5)), rank=rank)
+    assert 1 < reach < 10
+    figure = figures.reconstructions(residual, np.zeros((6, 5)), range(6), rank)
+    lowest = figure.axes[-2:]
+    assert lowest[0].get_ylim() == (-1.3 * reach, 1.3 * reach)
+    marked = [np.size(line.get_xdata()) for axes in lowest for line in axes.lines[:2]]
+    assert sum(marked) == 5, "each value beyond the scale has its triangle"
+    tiles = residual.reshape(6, 5, 1)
+    figure = figures.reconstructions(tiles, np.zeros((6, 5, 1)), range(6), rank)
+    bar = figure.subfigs[1].axes[1]
+    assert bar.get_xlabel().endswith("% lie beyond")
+
+
+def test_residuals_of_which_most_are_nought_have_a_scale() -> None:
+    x = np.zeros((6, 5))
+    assert figures.residual_reach(x, x, rank=np.arange(6.0)) == 1.0
+    x[5] = 2.0
+    assert figures.residual_reach(x, np.zeros((6, 5)), rank=np.arange(6.0)) == 2.0
+
+
+def test_names_are_sorted_as_people_sort_them() -> None:
+    labels = np.array(["s10", "s1", "s11", "s2", "s9"] * 2)
+    expected = ["s1", "s2", "s9", "s10", "s11"]
+    axes = figures.data_examples(np.random.default_rng(0).normal(size=(10, 4, 4)), labels).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == expected
+    legend = figures.latent_map(POINTS[:10], labels).axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text().split(" ")[0] for text in legend.get_texts()] == expected
+
+
+def test_distances_stand_clear_of_the_pictures_above_them() -> None:
+    x = np.random.default_rng(0).normal(size=(24, 8, 8))
+    figure = figures.samples(x, x, np.ones(24))
+    figures.to_png(figure)
+    for axes in figure.axes:
+        top = max(label.get_window_extent().y1 for label in axes.get_xticklabels())
+        assert axes.get_window_extent().y0 - top > 3
+
+
+def test_one_is_not_many() -> None:
+    caption = figures.latent_map(POINTS[:2] * np.array([[1.0], [np.nan]])).axes[0].get_xlabel()
+    assert caption.startswith("map of 1 sample; 1 has no place.")
+    values = np.append(np.random.default_rng(0).normal(size=500), -1e5)
+    axes = figures.log_prob_histogram({"all": values}).axes[0]
+    assert axes.get_xlabel().endswith("1 sample lies outside the frame")
+
+
 def test_rare_classes_are_drawn_as_others() -> None:
     labels = np.repeat([f"class {i:02d}" for i in range(14)], np.arange(14, 0, -1))
     figure = figures.latent_map(np.random.default_rng(0).normal(size=(len(labels), 2)), labels)

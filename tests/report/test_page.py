@@ -128,6 +128,15 @@ def test_warnings_show_only_where_there_are_some() -> None:
     assert "2 warnings<" in render(Page("t", warnings=("v", "w")))
 
 
+def test_what_is_cut_on_a_phone_shows_that_it_scrolls() -> None:
+    tables = (Table(("a", "b", "c"), ()), Table(("a", "b", "c", "d"), ()))
+    html = render(Page("t", sections=(Section("s", blocks=tables),)))
+    assert re.findall(r'<figure class="(table.*?)">', html) == ["table", "table wide"]
+    narrow = html[html.index("@media screen and (max-width: 40rem)") :]
+    assert re.match(r"[^}]*\.card::before \{\s*content: \"scroll sideways", narrow)
+    assert re.search(r"\.table \.scroll \{[^}]*var\(--shade\)", html)
+
+
 def test_severities_differ_in_words_and_marks_not_in_colour_alone() -> None:
     kinds = ("problem", "warning", "note")
     found = [Finding(kind, "t", "c", "r") for kind in kinds]

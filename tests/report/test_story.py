@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,12 +14,25 @@ import pytest
 from folders import HOSTILE, MORE, N, write_run
 
 from isthmus.report.page import Section
-from isthmus.report.story import data, judgement, leakage, provenance, training, write_report
+from isthmus.report.story import (
+    data,
+    judgement,
+    latents,
+    leakage,
+    provenance,
+    training,
+    write_report,
+)
 from isthmus.report.story.doctor import findings
 from isthmus.report.story.teller import Teller
 from isthmus.runs.folder import Run
+from isthmus.storage import write_json
 
 MASK = np.arange(9 * 8 * 8).reshape(9, 8, 8) % 5 > 0
+UNGROUPED = (
+    "No groups were given: if several samples come from one patient, person, night or plate, name "
+    "them with --group."
+)
 GAPS = {"mask": MASK, "fill_deviation": np.full(MASK.shape, 0.25)}
 
 
@@ -98,7 +113,7 @@ def test_the_same_run_gives_the_same_bytes(table: Path, tmp_path: Path) -> None:
     ("title", "there"),
     [
         ("What the doctor found", True),
-        ("Every sample held out once", True),
+        ("Every sample tested once", True),
         ("Hidden entries", True),
         ("What is missing", True),
         ("Time and memory", False),
@@ -126,11 +141,11 @@ def test_what_a_leaky_split_would_have_claimed(tmp_path: Path) -> None:
     assert MORE["leak.json"]["sentence"] in told
 
 
-def test_where_nothing_can_leak_a_sentence_says_so(tmp_path: Path) -> None:
+def test_where_nothing_was_found_one_sentence_says_so(tmp_path: Path) -> None:
     told = teller(tmp_path)
     told.run.leak = {"sentence": "Rows at random do not leak."}
     section = leakage.both_sides(told)
-    assert section.paragraphs[-1] == "Rows at random do not leak."
+    assert section.paragraphs == (f"None found. {UNGROUPED}",)
     assert len(section.blocks) == 1
 
 
@@ -145,8 +160,8 @@ def test_without_labels_errors_alone_are_claimed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "No: no two samples were found to belong together."),
-        ({"components": 30}, "No: the samples fall into 30 sets"),
+        ({}, f"None found. {UNGROUPED}"),
+        ({"components": 30}, f"None found: the {N} samples make 30 sets"),
         ({"components_on_two_sides": 1, "source": "file"}, "Yes: 1 set of samples that belong"),
     ],
 )
@@ -165,9 +180,10 @@ def test_near_duplicates_are_counted(tmp_path: Path) -> None:
     near = {"repeats": 4, "candidates": 99, "pairs": 5, "threshold": 0.5, "largest": 3, "cut": 0}
     assert "not looked for" in words(leakage.both_sides(told))
     told.card["split"]["near_duplicates"] = near
-    assert "nearly equal an earlier one\n4\npairs alike at first sight\n99" in words(
-        leakage.both_sides(told)
+    assert "nearly equal an earlier one\n4\npairs with a hash in common" in words(
+        section := leakage.both_sides(told)
     )
+    assert "coarse structure, in data units" in section.blocks[0].caption
 
 
 def test_missing_values_are_counted_and_marked(tmp_path: Path) -> None:
@@ -214,7 +230,132 @@ def test_the_end_says_all_that_a_repetition_needs(tmp_path: Path) -> None:
         assert needed in told
 
 
+BUDGET = {"epochs": 5, "samples": None, "draws": 8, "training_scored": 200, "map": "pca"}
+
+
 def test_a_budget_is_told(tmp_path: Path) -> None:
-    budget = {"epochs": 5, "samples": None, "draws": 8, "map": "pca"}
-    told = words(training.resources(teller(tmp_path, budget=budget)))
+    told = words(training.resources(teller(tmp_path, budget=BUDGET)))
     assert "within the budget: samples\nall\nwithin the budget: draws\n8" in told
+    assert "training scored\n200" in told
+
+
+def test_a_budget_is_not_promised_to_decide_alike_again(tmp_path: Path) -> None:
+    command = "isthmus fit 'a --budget 5 %.csv' --epochs 90 --seed 0 --budget 60s -o RUN"
+    section = provenance.how_to_repeat(teller(tmp_path, command=command, budget=BUDGET))
+    assert [block.text for block in section.blocks[:2]] == [
+        command,
+        "isthmus fit 'a --budget 5 %.csv' --seed 0 --epochs 5 -o RUN",
+    ]
+    spent, same = section.paragraphs
+    assert "at most 5 epochs, 8 draws for each log p" in spent
+    assert "what no setting says: 8 draws for each log p, log p of 200 training samples, " in spent
+    assert same.startswith("The second command, each time, on the same data")
+
+
+@pytest.mark.parametrize("command", ["isthmus fit x.csv --budget 60s -o RUN", ""])
+def test_dense_layers_for_a_budget_are_typed(command: str, tmp_path: Path) -> None:
+    told = teller(tmp_path, command=command, budget=BUDGET | {"dense": True})
+    told.card["choices"]["architecture"] = {"class": "Dense", "widths": [9], "activation": "silu"}
+    section = provenance.how_to_repeat(told)
+    assert "dense layers" in section.paragraphs[0]
+    typed = section.blocks[1].text
+    assert "--budget" not in typed
+    noun = "Dense(widths=(9,), activation='silu')"
+    assert (noun if not command else shlex.quote(noun)) in typed
+    why = dict(row[::2] for row in training.choices(told).blocks[0].rows)
+    assert why["architecture"] == "to keep to the budget: dense layers are faster"
+
+
+def test_epochs_that_a_budget_set_were_not_asked_for(tmp_path: Path) -> None:
+    told = teller(tmp_path, budget=BUDGET)
+    told.card["plan"]["budget"] = 60.0
+    why = dict(row[::2] for row in training.choices(told).blocks[0].rows)
+    assert why["epochs"] == "to keep to the budget of 60 s"
+    assert why["architecture"] == "as asked"
+
+
+def test_losses_are_told_to_be_of_scaled_data(tmp_path: Path) -> None:
+    told = teller(tmp_path)
+    (block,) = training.curves(told).blocks
+    assert "after the scaling" in block.caption
+    assert "log p below is in the data's own units" in block.caption
+    header = (told.run.path / "figures" / "training.csv").read_text(encoding="utf-8")
+    assert header.startswith('epoch,"train loss (nats per sample, after the scaling)"')
+
+
+def test_training_is_judged_on_validation_and_the_rest_on_test_samples(tmp_path: Path) -> None:
+    stopped = {"epochs": 2, "stopped": "no better held-out loss for 3 epochs", "best_epoch": 2}
+    path = write_run(tmp_path / "run", (8, 8), *MORE, arrays=GAPS, facts={"missing": 512},
+                     training=stopped)  # fmt: skip
+    write_json(path / "quality.json", QUALITY)
+    page = write_report(Run(path)).read_text(encoding="utf-8")
+    assert not re.search("held.out", page, re.IGNORECASE)
+    assert "(no better validation loss for 3 epochs)" in page
+    assert "the best on validation data" in page
+    assert "<dt>test mean squared error (mm squared)</dt>" in page
+    assert "<dt>test log p (nats per sample)</dt>" in page
+
+
+QUALITY = {"method": "tsne", "k": 5, "trustworthiness": 0.9, "label_accuracy": 0.725}
+BOUNDS = {"label_accuracy_low": 0.56, "label_accuracy_high": 0.85, "majority_share": 0.025}
+
+
+@pytest.mark.parametrize(
+    ("more", "head", "about"),
+    [({}, "72.5 %", ""),
+     (BOUNDS, "72.5 %", "(56 to 85 %; always guessing the commonest label: 2.5 %)")],
+)  # fmt: skip
+def test_label_accuracy_has_an_interval(
+    more: dict[str, float], head: str, about: str, tmp_path: Path
+) -> None:
+    path = write_run(tmp_path / "run", (8, 8))
+    write_json(path / "quality.json", QUALITY | more)
+    page = write_report(Run(path)).read_text(encoding="utf-8")
+    tile = f"{head} <small>{about}</small>" if about else head
+    assert f"<dt>label accuracy of the codes</dt><dd>{tile}</dd>" in page
+    assert f"Label accuracy of the codes: {head} {about}".strip() in page.replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6,)])
+def test_truncated_svd_is_shown_on_the_networks_samples(
+    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def kept(self: Teller, name: str, figure: Any, *words: Any) -> None:
+        drawn.append(figure)
+
+    monkeypatch.setattr(Teller, "picture", kept)
+    judgement.reconstructions(teller(tmp_path, shape=shape, arrays={
+        "baseline_error": np.arange(9.0)[::-1],
+        "baseline": np.random.default_rng(1).normal(size=(9, *shape)),
+    }))  # fmt: skip
+    network, baseline = ([*map(id_of, captions(figure))] for figure in drawn)
+    assert network == baseline
+    assert network[0] == "=id 0"
+    assert network[-1] == "=id 8"
+    assert scale(drawn[0]) == scale(drawn[1])
+
+
+def captions(figure: Any) -> list[str]:
+    tiles = [text.get_text() for sub in figure.subfigs for a in sub.axes for text in a.texts]
+    return tiles or [title for a in figure.axes if (title := a.get_title("left"))]
+
+
+def id_of(caption: str) -> str:
+    return caption.rpartition(": ")[2].partition(",")[0]
+
+
+def scale(figure: Any) -> tuple[float, float]:
+    ends: tuple[float, float] = (
+        figure.subfigs[1].axes[1].get_xlim() if figure.subfigs else figure.axes[-1].get_ylim()
+    )
+    return ends
+
+
+def test_effects_are_explained_and_labels_sorted_by_number(tmp_path: Path) -> None:
+    told = teller(tmp_path, facts={"label_counts": {"s10": 5, "s9": 5, "s1": 5}})
+    assert "root-mean-square change of the decoded values along the row, in mm" in (
+        latents.traversals(told).blocks[0].caption
+    )
+    assert "s1: 5, s9: 5, s10: 5" in words(data.samples(told))

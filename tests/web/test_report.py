@@ -69,11 +69,14 @@ def test_every_image_decodes_and_no_page_is_wider_than_its_window(report, tmp_pa
         assert "<title>true true true</title>" in shown
 
 
-def test_a_phone_scrolls_down_only(report, tmp_path):
+def test_a_phone_scrolls_down_only_and_small_tables_wrap(report, tmp_path):
     # a window of Chromium is never narrower than 500 pixels: a frame within it is
     asked = (
         "<script>addEventListener('load', () => "
-        "parent.postMessage(document.documentElement.scrollWidth <= innerWidth, '*'))"
+        "{ const small = [...document.querySelectorAll('.table:not(.wide) .scroll')];"
+        "const wrapped = small.length > 3 && small.every(t => t.scrollWidth <= t.clientWidth);"
+        "const fits = document.documentElement.scrollWidth <= innerWidth;"
+        "parent.postMessage(`${fits} ${wrapped}`, '*'); })"
         "</script></body>"
     )
     html = re.sub(r"<meta http-equiv[^>]*>", "", report.read_text(encoding="utf-8"))
@@ -85,7 +88,7 @@ def test_a_phone_scrolls_down_only(report, tmp_path):
         encoding="utf-8",
     )
     shown = browse(frame, tmp_path, "--dump-dom", "--virtual-time-budget=9000")[0]
-    assert "<title>true</title>" in shown
+    assert "<title>true true</title>" in shown
 
 
 def test_the_page_is_printed_on_a_few_sheets(report, tmp_path):

@@ -48,8 +48,8 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         history: one row an epoch: ``{"epoch": 1, "train": {"loss": ..., "reconstruction": ...,
-            "kl": ...}, "validation": {...}}``, in nats per sample; absent or non-finite values
-            leave a gap.
+            "kl": ...}, "validation": {...}}``, in nats per sample of what the network sees, after
+            the scaling; absent or non-finite values leave a gap.
 
     Raises:
         UsageError: no epoch has a finite loss.
@@ -64,7 +64,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     for axes, (part, lines) in zip(panels, drawn.items(), strict=True):
         start = _draw_curves(axes, epochs, lines)
         axes.set_title(f"{PARTS[part]} (from {number(start)})" if start else PARTS[part])
-    panels[0].set_ylabel("nats per sample")
+    panels[0].set_ylabel("nats per sample, after the scaling")
     _mark_best(panels[0], epochs, drawn["loss"])
     panels[0].legend(loc="upper right")
     return figure
@@ -121,8 +121,8 @@ class ModelRow:
 
     Args:
         name: how the model is called.
-        error: the reconstruction error on held-out samples.
-        log_prob: log p(x) of held-out samples, or None where the model has none.
+        error: the reconstruction error on test samples.
+        log_prob: log p(x) of test samples, or None where the model has none.
     """
 
     name: str
@@ -137,7 +137,7 @@ def model_comparison(
     error: str = "reconstruction error (data units)",
     log_prob: str = "log p(x) (nats per sample)",
 ) -> Figure:
-    """Models side by side on held-out samples: a point and its interval each.
+    """Models side by side on test samples: a point and its interval each.
 
     Args:
         rows: the models, drawn from top to bottom in this order.

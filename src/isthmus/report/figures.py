@@ -5,7 +5,14 @@ tiles, tables as ``lines``), ``style`` holds the common look.
 """
 
 from isthmus.report.charts import ModelRow, active_units, model_comparison, training_curves
-from isthmus.report.grids import data_examples, gaps, reconstructions, samples, traversals
+from isthmus.report.grids import (
+    data_examples,
+    gaps,
+    reconstructions,
+    residual_reach,
+    samples,
+    traversals,
+)
 from isthmus.report.histograms import log_prob_histogram, rank_histogram
 from isthmus.report.scatter import latent_map
 from isthmus.report.style import data_uri, to_png, to_svg
@@ -22,6 +29,7 @@ __all__ = [
     "model_comparison",
     "rank_histogram",
     "reconstructions",
+    "residual_reach",
     "samples",
     "sprite_columns",
     "thumbnails",

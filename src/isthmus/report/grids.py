@@ -26,10 +26,17 @@ from isthmus.report.lines import (
     line_traversals,
     sample_lines,
 )
-from isthmus.report.look import Look
-from isthmus.report.style import check_lengths, number, shorten, styled
+from isthmus.report.look import Look, merged
+from isthmus.report.style import check_lengths, natural, number, shorten, styled
 
-__all__ = ["data_examples", "gaps", "reconstructions", "samples", "traversals"]
+__all__ = [
+    "data_examples",
+    "gaps",
+    "reconstructions",
+    "residual_reach",
+    "samples",
+    "traversals",
+]
 
 MOST_CLASSES = 10
 MOST_LATENTS = 12
@@ -73,7 +80,8 @@ def data_examples(
 def _by_class(labels: Array) -> tuple[list[str], list[IntArray]]:
     """Names of the most frequent classes (none if there is only one), and their rows."""
     values, counts = np.unique(labels, return_counts=True)
-    kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_CLASSES])
+    frequent = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+    kept = sorted(frequent.tolist(), key=lambda i: natural(values[i]))
     members: list[IntArray] = [np.flatnonzero(labels == values[i]) for i in kept]
     return [str(values[i]) for i in kept] if len(values) > 1 else [], members
 
@@ -85,6 +93,9 @@ def reconstructions(
     ids: Sequence[object],
     errors: FloatArray,
     *,
+    rank: FloatArray | None = None,
+    groups: Sequence[str] = GROUPS,
+    reach: float | None = None,
     limits: tuple[float, float] | None = None,
     feature_names: Sequence[str] = (),
     unit: str = "data units",
@@ -92,13 +103,18 @@ def reconstructions(
     """The samples reconstructed best, at the median and worst: input, reconstruction, residual.
 
     Input and reconstruction share one scale; the residual (input - reconstruction) has its own,
-    symmetric about zero. Rows of tables and series get a scale for each of the three groups.
+    symmetric about zero, and what lies beyond it is marked. Rows of tables and series get a scale
+    for each of the three groups, but one of residuals.
 
     Args:
         x: samples ``(n, d)``, ``(n, H, W)`` or ``(n, H, W, C)``.
         reconstruction: what the model makes of each, of the same shape.
         ids: a name for each sample, ``(n,)``.
-        errors: the error of each, ``(n,)``, by which they are ordered.
+        errors: the error of each, ``(n,)``.
+        rank: by which they are ordered, ``(n,)``, such as another model's errors; ``errors`` if
+            absent.
+        groups: what the first, middle and last ones are called.
+        reach: the residual at the scale's ends; :func:`residual_reach` if absent.
         limits: the values at the scale's two ends; chosen from ``x`` if absent.
         feature_names: names of a table's columns, ``(d,)``.
         unit: of the values.
@@ -107,18 +123,43 @@ def reconstructions(
         UsageError: the numbers of rows differ, or ``x`` has another number of dimensions.
     """
     look = Look.of(x, limits)
-    check_lengths(x=x, reconstruction=reconstruction, ids=ids, errors=errors)
-    chosen = _best_median_worst(errors, 3 if look.pictorial else 2)
+    rank = errors if rank is None else rank
+    check_lengths(x=x, reconstruction=reconstruction, ids=ids, errors=errors, rank=rank)
+    reach = residual_reach(x, reconstruction, rank=rank) if reach is None else reach
+    chosen = _best_median_worst(rank, 3 if look.pictorial else 2)
     captions = [f"{shorten(ids[int(i)], 20)}, error {number(errors[i])}" for i in chosen.flat]
     pair = x[chosen], reconstruction[chosen]
     if look.pictorial:
-        return image_strips(_triple(look, *pair, unit), GROUPS, captions)
-    return line_pairs(look, *pair, GROUPS, captions, feature_names, unit)
+        rows = [group.replace(" ", "\n") for group in groups]
+        return image_strips(_triple(look, *pair, reach, unit), rows, captions)
+    return line_pairs(look, *pair, reach, groups, captions, feature_names, unit)
 
 
-def _triple(look: Look, x: Array, reconstruction: Array, unit: str) -> list[Strip]:
+def residual_reach(x: Array, *reconstructions: Array, rank: FloatArray) -> float:
+    """A residual for the ends of a scale on which most can be seen, whatever the worst are like.
+
+    It is the 99th percentile of the absolute residuals, but at most three times that of the
+    better two thirds of the samples; of several models, the largest.
+
+    Args:
+        x: samples ``(n, ...)``.
+        reconstructions: what each model makes of them, of the same shape.
+        rank: the errors ``(n,)`` by which the samples are ordered.
+    """
+    better = np.argsort(rank, kind="stable")[: -(-2 * len(rank) // 3)]
+    residuals = [np.abs(merged(x.astype(np.float64) - each)) for each in reconstructions]
+    most = max(min(_high(each), 3 * _high(each[better])) for each in residuals)
+    return most or max(map(_high, residuals)) or 1.0
+
+
+def _high(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, 99)) if known.size else 0.0
+
+
+def _triple(look: Look, x: Array, reconstruction: Array, reach: float, unit: str) -> list[Strip]:
     residual = x.astype(np.float64) - reconstruction
-    signed = look.residual(residual.reshape(-1, *residual.shape[2:]))
+    signed = look.residual(reach)
     mean = f" ({signed.note})" if signed.note else ""
     values = f"input and reconstruction{mean}, {unit}" if look.kind == "image" else ""
     bar = f"residual: input − reconstruction{mean}, {unit}"

@@ -1,4 +1,4 @@
-"""Histograms: of log p by part of the data, and of the ranks of held-out values."""
+"""Histograms: of log p by part of the data, and of the ranks of test values."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from isthmus.report.style import (
     PALETTE,
     RULE,
     check_lengths,
+    counted,
     new_figure,
     number,
     shorten,
@@ -80,7 +81,7 @@ def log_prob_histogram(
     """How log p(x) is distributed in each part of the data, its median marked.
 
     Args:
-        log_p: log p(x) of each part, such as ``"train"`` and ``"held out"``, each ``(n,)``.
+        log_p: log p(x) of each part, such as ``"training"`` and ``"test"``, each ``(n,)``.
         unit: of the values.
 
     Raises:
@@ -91,7 +92,8 @@ def log_prob_histogram(
     axes = figure.subplots()
     for (part, values), colour in zip(_finite(log_p).items(), PALETTE, strict=False):
         _draw_part(axes, part, values, drawn, colour)
-    note = f"; {drawn.beyond} samples lie outside the frame" if drawn.beyond else ""
+    lies = "lies" if drawn.beyond == 1 else "lie"
+    note = f"; {counted(drawn.beyond, 'sample')} {lies} outside the frame" if drawn.beyond else ""
     axes.set(xlabel=f"log p(x)  ({unit}){note}", ylabel="share of samples")
     _finish(axes, max(float(share.max()) for share in drawn.parts.values()))
     return figure
@@ -109,7 +111,7 @@ def _draw_part(axes: Axes, part: str, values: FloatArray, drawn: Shares, colour:
 def rank_histogram(
     edges: FloatArray, counts: FloatArray, band: tuple[float, float] | None = None
 ) -> Figure:
-    """How the ranks of held-out values in their predicted distributions are distributed.
+    """How the ranks of test values in their predicted distributions are distributed.
 
     Where the predicted distributions are right, ranks are uniform (Dawid 1984; Czado et al. 2009).
 
@@ -134,7 +136,7 @@ def rank_histogram(
         axes.axhspan(low, high, color=RULE, alpha=0.7, linewidth=0, label=within)
         highest = max(high, highest)
     axes.stairs(counts / total, edges, fill=True, color=ACCENT, alpha=0.25)
-    axes.stairs(counts / total, edges, color=ACCENT, linewidth=1.6, label="held-out values")
+    axes.stairs(counts / total, edges, color=ACCENT, linewidth=1.6, label="values of test samples")
     axes.axhline(1 / len(counts), color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set(xlabel="rank of the value in its predicted distribution", xlim=(0, 1))
     axes.set_ylabel("share of values")

@@ -11,7 +11,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, SubFigure
 
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
-from isthmus.report.look import Look
+from isthmus.report.look import Look, merged
 from isthmus.report.style import INK, MUTED, new_figure, number, shorten
 
 __all__ = [
@@ -147,6 +147,17 @@ class Strip:
     look: Look
     scale: str = ""
 
+    @property
+    def beyond(self) -> tuple[float, float]:
+        """The shares of known pixels below and above the scale."""
+        if self.look.kind == "colour":
+            return 0.0, 0.0
+        flat = merged(self.values.reshape(-1, *self.values.shape[2:]))
+        known = flat[np.isfinite(flat)]
+        if not known.size:
+            return 0.0, 0.0
+        return float((known < self.look.low).mean()), float((known > self.look.high).mean())
+
 
 def image_strips(strips: Sequence[Strip], rows: Sequence[str], captions: Sequence[str]) -> Figure:
     """Samples in ``R`` rows and ``C`` columns, each seen in several ways, and the scales."""
@@ -179,8 +190,13 @@ def _scales(figure: SubFigure, strips: Sequence[Strip]) -> None:
             axes.set_axis_off()
             continue
         axes.set_box_aspect(0.035)
-        bar = figure.colorbar(strip.look.scale, cax=axes, location="bottom", extend="both")
-        _scale(bar, strip.scale)
+        below, above = strip.beyond
+        extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max"}.get(
+            (below > 0, above > 0), "both"
+        )
+        bar = figure.colorbar(strip.look.scale, cax=axes, location="bottom", extend=extend)
+        past = 100 * (below + above)
+        _scale(bar, strip.scale + (f"; {number(past, 2)} % lie beyond" if past else ""))
 
 
 def _scale(bar: Colorbar, label: str) -> None:
@@ -221,12 +237,12 @@ def sample_images(
     tiles = np.stack([_tiles(look, pair) for pair in pairs], axis=1)
     width = (ROOM - 0.75) * wide / full
     mosaics = [Mosaic(tiles[row], width) for row in range(deep)]
-    figure = new_figure(deep * (mosaics[0].height + 0.28) + 0.3)
+    figure = new_figure(deep * (mosaics[0].height + 0.36) + 0.3)
     for row, axes in enumerate(figure.subplots(deep, 1, squeeze=False)[:, 0]):
         mosaics[row].draw(axes, rows=("generated", "nearest"))
         words = captions[row * wide : (row + 1) * wide]
         axes.set_xticks(mosaics[row].centres[0], words, fontsize=7)
-        axes.tick_params(axis="x", labeltop=False, labelbottom=True, pad=0)
+        axes.tick_params(axis="x", labeltop=False, labelbottom=True, pad=5)
     label = f"distance to the nearest training sample, {unit}"
     axes.set_xlabel("; ".join(filter(None, (label, look.note))), fontsize=8, color=MUTED)
     return figure

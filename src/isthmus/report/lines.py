@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.report.look import Look
-from isthmus.report.style import ACCENT, DARK_VIRIDIS, MUTED, SECOND, new_figure, shorten
+from isthmus.report.style import ACCENT, DARK_VIRIDIS, INK, MUTED, SECOND, new_figure, shorten
 
 __all__ = [
     "example_lines",
@@ -70,6 +70,7 @@ def line_pairs(
     look: Look,
     x: Array,
     reconstruction: Array,
+    reach: float,
     rows: Sequence[str],
     captions: Sequence[str],
     features: Sequence[str],
@@ -78,7 +79,7 @@ def line_pairs(
     """Input and reconstruction of samples ``(R, C, d)``, the residual below each.
 
     Every row of panels has its own scale, so that the best are not pressed flat by the worst;
-    residuals have one scale throughout.
+    residuals have one scale throughout, to ``reach``, with triangles for what lies beyond.
     """
     groups, each = x.shape[:2]
     figure = new_figure(1.95 * groups + 0.4)
@@ -90,10 +91,9 @@ def line_pairs(
         upper, lower = grid[2 * row : 2 * row + 2, column]
         _overlay(upper, look, x[row, column], reconstruction[row, column])
         upper.set_title(f"{rows[row]}: {captions[row * each + column]}", fontsize=8.5)
-        _residual(lower, look, x[row, column] - reconstruction[row, column])
-    bound = 1.1 * float(np.nanmax(np.abs(x - reconstruction), initial=1e-9))
+        _residual(lower, look, x[row, column] - reconstruction[row, column], reach)
     for row in range(groups):
-        grid[2 * row + 1, 0].set(ylabel="residual", ylim=(-bound, bound))
+        grid[2 * row + 1, 0].set(ylabel="residual", ylim=(-1.3 * reach, 1.3 * reach))
     figure.supylabel(unit, fontsize=9)
     for axes in grid[-1]:
         axes.set_xlim(0.4, x.shape[2] + 0.6)
@@ -103,8 +103,11 @@ def line_pairs(
     return figure
 
 
-def _residual(axes: Axes, look: Look, values: Array) -> None:
-    _draw(axes, look, values, color=SECOND)
+def _residual(axes: Axes, look: Look, values: Array, reach: float) -> None:
+    _draw(axes, look, np.clip(values, -reach, reach), color=SECOND)
+    for marker, beyond, end in (("^", values > reach, reach), ("v", values < -reach, -reach)):
+        place = 1 + np.flatnonzero(beyond)
+        axes.plot(place, np.full(len(place), 1.12 * end), marker, color=INK, markersize=3.2)
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.yaxis.set_major_locator(MaxNLocator(2, symmetric=True))
 

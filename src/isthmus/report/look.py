@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.errors import UsageError
 
-__all__ = ["MOST_BARS", "Look"]
+__all__ = ["MOST_BARS", "Look", "merged"]
 
 MOST_BARS = 30
 MISSING = np.array((0.82, 0.84, 0.87), dtype=np.float32)
@@ -81,13 +81,10 @@ class Look:
         """The colour scale, for a colour bar."""
         return ScalarMappable(Normalize(self.low, self.high), self.colours)
 
-    def residual(self, values: Array) -> Look:
+    def residual(self, reach: float) -> Look:
         """The diverging scale of residuals: white at zero, symmetric, one value a pixel."""
-        signed = merged(values) if self.pictorial else values
-        finite = np.abs(signed[np.isfinite(signed)])
-        bound = float(np.percentile(finite, 99.5)) if finite.size else 0.0
         kind: Kind = "image" if self.pictorial else self.kind
-        return Look(kind, -(bound or 1.0), bound or 1.0, "RdBu_r", self.channels)
+        return Look(kind, -reach, reach, "RdBu_r", self.channels)
 
     def deviation(self, values: Array) -> Look:
         """The scale of standard deviations: white at zero, one value a pixel."""

@@ -25,6 +25,8 @@ from isthmus.report.style import (
     PALETTE,
     RULE,
     check_lengths,
+    counted,
+    natural,
     new_figure,
     shorten,
     styled,
@@ -80,9 +82,10 @@ def latent_map(
         _draw_classes(axes, points[order], labels[order], name)
     else:
         _scatter(axes, points[order], [ACCENT])
-    counted = f"{shorten(method, 40)} of {_count(len(order))} samples"
-    lost = len(points) - len(order)
-    placed = f"{counted}; {_count(lost)} have no place" if lost else counted
+    samples = "sample" if len(order) == 1 else "samples"
+    placed = f"{shorten(method, 40)} of {_count(len(order))} {samples}"
+    if lost := len(points) - len(order):
+        placed += f"; {_count(lost)} {'has' if lost == 1 else 'have'} no place"
     _finish_map(axes, f"{placed}. {note}")
     return figure
 
@@ -128,7 +131,7 @@ def _draw_classes(axes: Axes, points: FloatArray, labels: Array, name: str) -> N
         marks.set_paths([paths[i] for i in index])
     handles = [_handle(PALETTE[i], shapes[i], names[i], counts[i]) for i in range(shown)]
     if shown < len(names):
-        rest = f"{len(names) - shown} others"
+        rest = counted(len(names) - shown, "other")
         handles.append(_handle(OTHER, "o", rest, int(counts[shown:].sum())))
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5),
                 title=shorten(name, 24) or None, alignment="left", handletextpad=0.3)  # fmt: skip
@@ -137,10 +140,9 @@ def _draw_classes(axes: Axes, points: FloatArray, labels: Array, name: str) -> N
 def _classes(labels: Array) -> tuple[list[str], IntArray, IntArray]:
     """Names, class of each row and counts; in order of name, or of count if there are many."""
     values, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    rank = np.arange(len(values))
-    if len(values) > len(PALETTE):
-        frequent = np.argsort(-counts, kind="stable")
-        rank = np.concatenate([np.sort(frequent[: len(PALETTE)]), frequent[len(PALETTE) :]])
+    frequent = np.argsort(-counts, kind="stable")
+    named = sorted(frequent[: len(PALETTE)].tolist(), key=lambda i: natural(values[i]))
+    rank = np.array([*named, *frequent[len(PALETTE) :]], dtype=np.intp)
     place = np.argsort(rank)
     return [str(values[i]) for i in rank], place[index], counts[rank]
 

@@ -10,6 +10,7 @@ import base64
 import functools
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
@@ -35,7 +36,9 @@ __all__ = [
     "RULE",
     "SECOND",
     "check_lengths",
+    "counted",
     "data_uri",
+    "natural",
     "new_figure",
     "number",
     "plain_log_axis",
@@ -102,6 +105,8 @@ STYLE: dict[str, Any] = {
     "ytick.major.size": 3,
     "ytick.major.width": 0.6,
 }
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 P = ParamSpec("P")
 
@@ -226,6 +231,30 @@ def number(value: float, digits: int = 3) -> str:
     text = f"{value:.{max(digits - 1 - magnitude, 0)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace("-", "−")
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and its noun.
+
+    Example:
+        >>> counted(1, "epoch"), counted(2, "epoch"), counted(0, "repeat")
+        ('1 epoch', '2 epochs', '0 repeats')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def natural(name: object) -> tuple[Any, ...]:
+    """A key that sorts names as people do: numbers by size, also within words.
+
+    Example:
+        >>> sorted(["s10", "s9", "10", "9", "s1", "-2"], key=natural)
+        ['-2', '9', '10', 's1', 's9', 's10']
+    """
+    text = str(name)
+    if _NUMBER.fullmatch(text):
+        return 0, float(text), text
+    parts = (part.lstrip("0") for part in re.split("([0-9]+)", text))
+    return 1, [(len(part), part) if i % 2 else part for i, part in enumerate(parts)], text
 
 
 def plain_log_axis(axes: Axes, axis: str) -> None:

@@ -14,8 +14,8 @@ from isthmus.report.blocks import Block, Picture, Table
 from isthmus.report.lines import median_curve
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Columns, Teller
-from isthmus.report.story.words import counted, listed, of_shape
-from isthmus.report.style import number
+from isthmus.report.story.words import listed, of_shape
+from isthmus.report.style import counted, natural, number
 
 __all__ = ["missing", "samples"]
 
@@ -35,8 +35,13 @@ def samples(teller: Teller) -> Section:
     picture = teller.picture(
         "examples",
         figures.data_examples(teller.pictured("example_x"), by_label, **teller.drawn),
-        f"Examples from {len(x)} samples of {of_shape(teller.facts['sample_shape'])} values"
-        + (f", by label: {listed(sorted(set(labels.tolist())), 10)}" if kinds > 1 else ""),
+        f"Examples from {counted(len(x), 'sample')} of "
+        f"{of_shape(teller.facts['sample_shape'])} values"
+        + (
+            f", by label: {listed(sorted(set(labels.tolist()), key=natural), 10)}"
+            if kinds > 1
+            else ""
+        ),
         "Examples, chosen at random.",
         _example_numbers(teller, x, labels),
     )
@@ -55,7 +60,9 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("constant features", f"{facts['constant_features']}"),
     ]
     if facts["label_counts"]:
-        counts = sorted(facts["label_counts"].items(), key=lambda item: (-item[1], item[0]))
+        counts = sorted(
+            facts["label_counts"].items(), key=lambda item: (-item[1], natural(item[0]))
+        )
         rows.append(("labels", listed([f"{name}: {count}" for name, count in counts])))
     return rows
 
@@ -104,7 +111,7 @@ def _gaps(teller: Teller) -> Picture | None:
     return teller.picture(
         "gaps",
         figures.gaps(x, filled, deviation / scale, ids.tolist(), **teller.drawn),
-        f"{counted(len(rows), 'held-out sample')} with missing values: what was measured, what "
+        f"{counted(len(rows), 'test sample')} with missing values: what was measured, what "
         f"the {teller.name} fills in, and the standard deviation of that",
         "What was not measured is hatched, or left out; it is filled in from what was measured, "
         "with the standard deviation of what is filled in.",

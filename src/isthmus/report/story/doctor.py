@@ -46,7 +46,7 @@ def _ranks(teller: Teller, pit: Mapping[str, Any]) -> Picture:
     return teller.picture(
         "ranks",
         figures.rank_histogram(edges, counts, None if low is None else (low, high)),
-        "Histogram of the ranks of held-out values in their predicted distributions: "
+        "Histogram of the ranks of test values in their predicted distributions: "
         f"{verdict}, at most {distance} from a uniform distribution",
         f"Where the likelihood is right, every rank is as likely. Verdict: {verdict}; the largest "
         f"distance from the uniform distribution function is {distance}. A hill in the middle "

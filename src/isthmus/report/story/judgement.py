@@ -12,8 +12,8 @@ from isthmus.report.blocks import Picture, Table
 from isthmus.report.histograms import shares
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Columns, Teller
-from isthmus.report.story.words import counted, ends, interval
-from isthmus.report.style import number
+from isthmus.report.story.words import ends, interval
+from isthmus.report.style import counted, number
 
 __all__ = ["comparison", "cross_fit", "entries", "reconstructions", "scores"]
 
@@ -31,31 +31,45 @@ _ENTRY_MEASURES = {
 
 
 def reconstructions(teller: Teller) -> Section:
-    """Best, median and worst of the held-out samples, by the model and by truncated SVD."""
-    blocks = [
-        _reconstructed(
-            teller,
-            "reconstruction",
-            teller.name,
-            f"By the {teller.name}: best, median and worst held-out.",
-        )
-    ]
+    """Best, median and worst of the test samples, by the model and by truncated SVD."""
+    best = f"The test samples that the {teller.name} reconstructs best, at the median and worst."
+    blocks = [_reconstructed(teller, "reconstruction", teller.name, f"{best} {_beyond(teller)}")]
     if teller.is_network:
-        same = "The same samples by truncated SVD of the same k, ordered by its own errors."
+        same = (
+            "The same samples in the same order, and on the same scales, by truncated SVD of the "
+            f"same k: best, median and worst are those of the {teller.name}."
+        )
         blocks.append(_reconstructed(teller, "baseline", "truncated SVD", same))
-    return Section("Reconstructions of held-out samples", (), tuple(blocks))
+    return Section("Reconstructions of test samples", (), tuple(blocks))
+
+
+def _beyond(teller: Teller) -> str:
+    marked = "a triangle marks" if teller.is_table else "the colour bar's pointed ends show"
+    return f"The worst do not set the scale of the residuals: {marked} what lies beyond it."
 
 
 def _reconstructed(teller: Teller, key: str, name: str, caption: str) -> Picture:
     examples, errors = teller.examples, teller.examples[f"{key}_error"]
-    ids = teller.run.ids[examples["rows"]]
+    ids, rank = teller.run.ids[examples["rows"]], examples["reconstruction_error"]
+    x, both = (
+        teller.pictured("x"),
+        [teller.pictured(each) for each in ("reconstruction", "baseline")],
+    )
+    whose = "" if key == "reconstruction" else "network's "
     figure = figures.reconstructions(
-        teller.pictured("x"), teller.pictured(key), ids.tolist(), errors, **teller.drawn
+        x,
+        teller.pictured(key),
+        ids.tolist(),
+        errors,
+        rank=rank,
+        groups=[f"{whose}{group}" for group in ("best", "median", "worst")],
+        reach=figures.residual_reach(x, *both, rank=rank),
+        **teller.drawn,
     )
     return teller.picture(
         key,
         figure,
-        f"Held-out samples, what the {name} makes of them, and the residuals; the errors go from "
+        f"Test samples, what the {name} makes of them, and the residuals; the errors go from "
         f"{number(float(errors.min()))} to {number(float(errors.max()))}",
         caption,
         {"id": ids, teller.error_name: errors},
@@ -70,7 +84,7 @@ def comparison(teller: Teller) -> Section:
         paragraphs.append(_MEASURES[found["measure"]])
     elif teller.is_network:
         paragraphs.append("An autoencoder has no log p(x), so errors alone are compared.")
-    caption = f"{counted(found['test_samples'], 'held-out sample')}; 95 % intervals by bootstrap."
+    caption = f"{counted(found['test_samples'], 'test sample')}; 95 % intervals by bootstrap."
     blocks = (_table(teller, found, caption), _intervals(teller, "comparison", found))
     return Section("Does the network earn its cost?", tuple(paragraphs), blocks)
 
@@ -147,7 +161,7 @@ def cross_fit(teller: Teller) -> Section | None:
         _intervals(teller, "cross-fit", found),
         Table(header, rows, f"The {teller.name}, fold by fold."),
     )
-    return Section("Every sample held out once", (*texts, *_verdicts(found)), blocks)
+    return Section("Every sample tested once", (*texts, *_verdicts(found)), blocks)
 
 
 def entries(teller: Teller) -> Section | None:
@@ -171,7 +185,7 @@ def entries(teller: Teller) -> Section | None:
 def scores(teller: Teller) -> Section | None:
     """How log p is distributed."""
     log_p, splits = teller.run.scores["log_p"], teller.run.splits
-    parts = {"training": log_p[splits == "train"], "held out": log_p[splits == "test"]}
+    parts = {"training": log_p[splits == "train"], "test": log_p[splits == "test"]}
     if not all(np.isfinite(values).any() for values in parts.values()):
         return None
     what = "log p(x)"
@@ -182,9 +196,8 @@ def scores(teller: Teller) -> Section | None:
     picture = teller.picture(
         "log-p",
         figures.log_prob_histogram(parts),
-        "Histogram of log p for training and held-out samples; medians in nats: "
-        + ", ".join(medians),
-        "Training samples that lie far to the right of held-out ones show over-fitting.",
+        "Histogram of log p for training and test samples; medians in nats: " + ", ".join(medians),
+        "Training samples that lie far to the right of test samples show over-fitting.",
         {
             "log p from (nats per sample)": drawn.edges[:-1],
             "log p to (nats per sample)": drawn.edges[1:],

@@ -11,8 +11,7 @@ from isthmus.report import figures
 from isthmus.report.blocks import Picture
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Columns, Teller
-from isthmus.report.story.words import counted
-from isthmus.report.style import number
+from isthmus.report.style import counted, number
 
 __all__ = ["made", "traversals"]
 
@@ -63,7 +62,8 @@ def _walk(teller: Teller, active: BoolArray) -> Picture:
         f"range; {names[int(np.argmax(examples['walk_effect']))]} changes them most",
         f"Each {place} moves one latent through the quantiles of its codes, from 0.6 % to 99.4 % "
         "(given as a normal law's standard deviations), the others at their medians; the latents "
-        "are ordered by how much the sample changes.",
+        "are ordered by their effect: the root-mean-square change of the decoded values along "
+        f"the {place}, in {teller.unit}.",
         _steps(teller, steps),
     )
 

@@ -8,42 +8,56 @@ from typing import Any
 from isthmus.report.blocks import Block, Table
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Teller
-from isthmus.report.story.words import counted
-from isthmus.report.style import number
+from isthmus.report.style import counted, number
 
 __all__ = ["both_sides"]
 
-_SOURCES = {
-    "dealt": "Equal samples, near duplicates and samples of one group were dealt together.",
-    "file": "The split was given, not dealt: nothing was moved to keep samples together.",
+_GIVEN = "The split was given, not dealt: nothing was moved to keep samples together."
+_UNGROUPED = (
+    "No groups were given: if several samples come from one patient, person, night or plate, name "
+    "them with --group."
+)
+_STEPS = (
+    "Near duplicates are looked for in two steps: a hash of each sample proposes pairs, and "
+    "a pair counts if its distance is small against those between other samples. Distance: {}. "
+    "Pairs that share a sample make a chain; one too long to be copies of one thing is cut."
+)
+_DISTANCES = {
+    True: "the root mean square difference of two rows, in standard deviations of the columns",
+    False: "the root mean square difference of two pictures' coarse structure, in data units",
 }
 
 
 def both_sides(teller: Teller) -> Section | None:
     """What belongs together and where it stands."""
     split, leak = teller.card["split"], teller.run.leak
-    blocks: list[Block] = [Table(("what was looked for", "found"), tuple(_searched(teller)))]
-    texts = [_verdict(teller), _SOURCES[split["source"]]]
-    if leak is not None:
-        texts.append(leak["sentence"])
+    how = "" if split["near_duplicates"] is None else _STEPS.format(_DISTANCES[teller.is_table])
+    blocks: list[Block] = [Table(("what was looked for", "found"), tuple(_searched(teller)), how)]
+    texts = [_verdict(teller), _GIVEN if split["source"] == "file" else ""]
     if leak is not None and "honest" in leak:
+        texts.append(leak["sentence"])
         blocks.append(_claims(teller, leak))
     return Section("Is anything on both sides?", tuple(filter(None, texts)), tuple(blocks))
 
 
 def _verdict(teller: Teller) -> str:
-    split = teller.card["split"]
+    split, grouped = teller.card["split"], teller.facts["n_groups"] is not None
     across, sets = split["components_on_two_sides"], split["components"]
     if across:
         found = counted(across, "set")
         stands = "stands" if across == 1 else "stand"
-        return (
+        told = (
             f"Yes: {found} of samples that belong together {stands} on two sides, so that errors "
-            "on held-out samples look smaller than they are."
+            "on test samples look smaller than they are."
         )
-    if sets == teller.facts["n"]:
-        return "No: no two samples were found to belong together."
-    return f"No: the samples fall into {sets} sets that belong together, each on one side."
+    elif sets == teller.facts["n"]:
+        told = "None found."
+    else:
+        told = (
+            f"None found: the {teller.facts['n']} samples make {counted(sets, 'set')} that belong "
+            "together, each on one side."
+        )
+    return told if grouped else f"{told} {_UNGROUPED}"
 
 
 def _searched(teller: Teller) -> list[tuple[str, str]]:
@@ -58,11 +72,11 @@ def _searched(teller: Teller) -> list[tuple[str, str]]:
     else:
         rows += [
             ("samples that nearly equal an earlier one", f"{near['repeats']}"),
-            ("pairs alike at first sight", f"{near['candidates']}"),
-            ("of them confirmed by their distance", f"{near['pairs']}"),
-            ("distance that confirms", number(near["threshold"], 4)),
+            ("pairs with a hash in common, whose distance was measured", f"{near['candidates']}"),
+            ("pairs among them that are near duplicates", f"{near['pairs']}"),
+            ("distance below which a pair counts", number(near["threshold"], 4)),
             ("samples in the largest set of near duplicates", f"{near['largest']}"),
-            ("sets of near duplicates too large to believe, and cut", f"{near['cut']}"),
+            ("chains of near duplicates that were cut", f"{near['cut']}"),
         ]
     rows.append(("sets on two sides", f"{split['components_on_two_sides']}"))
     return rows
@@ -81,7 +95,7 @@ def _claims(teller: Teller, leak: Mapping[str, Any]) -> Table:
         if honest is not None and leaky is not None:
             about = "" if spread is None else f" ± {told(spread)}"
             rows.append((question, told(honest), told(leaky) + about))
-    header = ("held-out result", "as split", "as random splits would have claimed")
+    header = ("result on test samples", "as split", "as random splits would have claimed")
     caption = (
         "Rows dealt at random keep the sizes of the parts, but not what belongs together. After "
         "± stands the standard deviation over several deals."

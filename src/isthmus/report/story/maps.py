@@ -10,7 +10,8 @@ from isthmus.report import figures
 from isthmus.report.blocks import Picture, Table
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Teller
-from isthmus.report.story.words import counted
+from isthmus.report.story.words import accuracy
+from isthmus.report.style import counted
 
 __all__ = ["latent_map"]
 
@@ -25,10 +26,10 @@ def latent_map(teller: Teller) -> Section:
         blocks.append(_by_trust(teller))
     texts = [quality["sentence"]] if quality.get("sentence") else []
     if quality.get("label_accuracy") is not None:
-        share = 100 * quality["label_accuracy"]
         texts.append(
-            f"The labels of {share:.1f} % of the held-out samples are those of most of their "
-            "15 nearest training samples in latent space (not on the map)."
+            f"Label accuracy of the codes: {accuracy(quality)}. It is the share of test samples "
+            "whose label is that of most of their 15 nearest training samples in latent space "
+            "(not on the map)."
         )
     rows = [("neighbours looked at", f"{quality.get('k', '–')}")]
     for name in _MEASURES:

@@ -11,8 +11,8 @@ from isthmus.report.page import Page, Section, render
 from isthmus.report.story import data, judgement, latents, leakage, maps, provenance, training
 from isthmus.report.story.doctor import findings
 from isthmus.report.story.teller import Teller, write_bytes
-from isthmus.report.story.words import interval, of_shape
-from isthmus.report.style import number
+from isthmus.report.story.words import accuracy, interval, of_shape
+from isthmus.report.style import counted, number
 from isthmus.runs.folder import Run
 from isthmus.storage import write_text
 
@@ -64,7 +64,7 @@ def write_report(run: Run) -> Path:
 def _subtitle(teller: Teller) -> str:
     sizes, facts = teller.card["split"]["sizes"], teller.facts
     parts = ", ".join(f"{count} {part}" for part, count in sizes.items())
-    return f"{facts['n']} samples of {of_shape(facts['sample_shape'])} values: {parts}"
+    return f"{counted(facts['n'], 'sample')} of {of_shape(facts['sample_shape'])} values: {parts}"
 
 
 def _summary(teller: Teller) -> tuple[tuple[str, str], ...]:
@@ -73,13 +73,13 @@ def _summary(teller: Teller) -> tuple[tuple[str, str], ...]:
         ("samples", f"{teller.facts['n']}"),
         ("values a sample", f"{math.prod(teller.facts['sample_shape'])}"),
         ("latents", f"{teller.card['latent_dim']}"),
-        ("held-out error", interval(first["error"])),
+        (f"test {teller.error_name}", interval(first["error"])),
     ]
     if first.get("log_p"):
-        tiles.append(("held-out log p (nats)", interval(first["log_p"])))
+        tiles.append(("test log p (nats per sample)", interval(first["log_p"])))
         tiles.append(("bits per dimension", number(first["bits_per_dimension"])))
     if quality.get("trustworthiness") is not None:
         tiles.append(("map trustworthiness", f"{quality['trustworthiness']:.3f}"))
     if quality.get("label_accuracy") is not None:
-        tiles.append(("label accuracy of the codes", f"{100 * quality['label_accuracy']:.1f} %"))
+        tiles.append(("label accuracy of the codes", accuracy(quality)))
     return tuple(tiles)

@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from isthmus.report.blocks import Code, Table
+from isthmus.report.blocks import Block, Code, Table
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Teller
-from isthmus.report.story.words import listed, of_shape, shown
+from isthmus.report.story.words import budgeted, listed, noun, of_shape, shown
+from isthmus.report.style import counted
 
 __all__ = ["how_to_repeat"]
 
-_TEXT = (
-    "The same command on the same data, with the same versions, machine and number of threads, "
-    "gives the same bytes in every file but run.json, timings.json and log.txt. The fingerprints "
-    "tell whether data and split are the same."
+_SAME = (
+    "The {} on the same data, with the same versions, machine and number of threads, gives the "
+    "same bytes in every file but run.json, timings.json and log.txt. The fingerprints tell "
+    "whether data and split are the same."
 )
+_DECIDED = {"--budget", "--epochs"}
 
 
 def how_to_repeat(teller: Teller) -> Section:
     """All that one needs to do it again."""
     card = teller.card
+    budget = card.get("budget")
+    texts = (_SAME.format("same command"),) if budget is None else _spent(teller, budget)
     settings = card["plan"] | {f"reading: {k}": _named(v) for k, v in card["options"].items()}
     rows = tuple((name.replace("_", " "), shown(value)) for name, value in settings.items())
-    blocks = (
-        Code(card["command"] or 'isthmus.analyse(data, "RUN")'),
+    commands = [card["command"] or 'isthmus.analyse(data, "RUN")']
+    commands += [] if budget is None else [_decided(teller, budget)]
+    blocks: tuple[Block, ...] = (
+        *map(Code, commands),
         Table(("setting", "value"), rows),
         Table(("what", "which"), tuple(_identity(teller))),
     )
-    return Section("How to repeat this", (_TEXT,), blocks)
+    return Section("How to repeat this", texts, blocks)
+
+
+def _spent(teller: Teller, budget: Mapping[str, Any]) -> tuple[str, str]:
+    decided = [f"at most {counted(budget['epochs'], 'epoch')}", *budgeted(budget)]
+    if budget.get("dense"):
+        decided.insert(1, "dense layers")
+    return (
+        "What the budget allows depends on how fast the machine was, so the first command may "
+        f"decide otherwise another time. Here it decided on {', '.join(decided)}. The second "
+        "command has this in the budget's place, but for what no setting says: "
+        f"{', '.join(budgeted(budget))}. In these it may differ from this run.",
+        _SAME.format("second command, each time,"),
+    )
+
+
+def _decided(teller: Teller, budget: Mapping[str, Any]) -> str:
+    """The command with what was decided instead of the budget."""
+    layers = teller.card["choices"]["architecture"] if budget.get("dense") else None
+    command = teller.card["command"]
+    if not command:
+        told = "" if layers is None else f", architecture={noun(layers)}"
+        return f'isthmus.analyse(data, "RUN", epochs={budget["epochs"]}{told})'
+    words = shlex.split(command)
+    pairs = zip(["", *words], words, strict=False)
+    kept = [word for before, word in pairs if not _DECIDED & {before, word}]
+    instead = ["--epochs", str(budget["epochs"])]
+    instead += [] if layers is None else ["--architecture", noun(layers)]
+    return shlex.join([*kept[:-2], *instead, *kept[-2:]])  # before -o RUN
 
 
 def _named(value: Any) -> Any:

@@ -5,9 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.report.style import number
+from isthmus.report.style import counted, number
 
-__all__ = ["counted", "ends", "interval", "listed", "noun", "of_shape", "shown"]
+__all__ = ["accuracy", "budgeted", "ends", "interval", "listed", "noun", "of_shape", "shown"]
+
+
+def accuracy(quality: Mapping[str, Any]) -> str:
+    """The label accuracy with its interval and what no model at all would reach, where known.
+
+    Example:
+        >>> accuracy({"label_accuracy": 0.725})
+        '72.5 %'
+        >>> accuracy({"label_accuracy": 0.725, "label_accuracy_low": 0.56,
+        ...           "label_accuracy_high": 0.85, "majority_share": 0.025})
+        '72.5 % (56 to 85 %; always guessing the commonest label: 2.5 %)'
+    """
+    names = ("label_accuracy_low", "label_accuracy_high", "majority_share")
+    low, high, guess = (quality.get(name) for name in names)
+    about = [] if low is None or high is None else [f"{100 * low:.0f} to {100 * high:.0f} %"]
+    if guess is not None:
+        about.append(f"always guessing the commonest label: {number(100 * guess)} %")
+    return f"{100 * quality['label_accuracy']:.1f} %" + (f" ({'; '.join(about)})" if about else "")
+
+
+def budgeted(budget: Mapping[str, Any]) -> list[str]:
+    """What was decided to keep to a budget, but for the epochs and the layers.
+
+    Example:
+        >>> budgeted({"epochs": 9, "samples": None, "draws": 8, "training_scored": 200,
+        ...           "map": "pca", "dense": False})
+        ['8 draws for each log p', 'log p of 200 training samples', 'principal axes for a map']
+    """
+    samples = budget.get("samples")
+    told = [] if samples is None else [f"{samples} training samples"]
+    told.append(f"{counted(budget['draws'], 'draw')} for each log p")
+    if (scored := budget.get("training_scored")) is not None:
+        told.append(f"log p of {counted(scored, 'training sample')}")
+    return told + (["principal axes for a map"] if budget["map"] == "pca" else [])
 
 
 def interval(value: Mapping[str, Any]) -> str:
@@ -40,16 +74,6 @@ def of_shape(shape: Sequence[int]) -> str:
         '28 x 28 x 3'
     """
     return " x ".join(str(size) for size in shape)
-
-
-def counted(n: int, one: str, many: str = "") -> str:
-    """A number and its noun.
-
-    Example:
-        >>> counted(1, "epoch"), counted(2, "epoch"), counted(0, "repeat")
-        ('1 epoch', '2 epochs', '0 repeats')
-    """
-    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def listed(items: Sequence[str], most: int = 12) -> str:
