@@ -24,6 +24,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.describe import resized_from
 from isthmus.data.readers import load, readers
 from isthmus.errors import UsageError
+from materials import lay_out, picture
 
 rng = np.random.default_rng(5)
 N = 12
@@ -455,3 +456,10 @@ def test_real_files(name, options, shape, labels):
     data = load(REAL_DATA / name, **options)
     assert data.shape == shape
     assert len(set(data.labels.tolist())) == labels
+
+
+def test_pictures_are_grouped_by_their_folders(tmp_path):
+    lay_out(tmp_path, {f"d/{who}/{i}.png": picture() for who in "ab" for i in range(2)})
+    data = load(tmp_path / "d", group="folder")
+    assert data.groups is not None
+    assert data.groups.tolist() == data.labels.tolist() == ["a", "a", "b", "b"]

@@ -22,7 +22,10 @@ def _text(help_text: str, *flags: str) -> Any:
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "key": (_text("The array of a file that holds several."), None),
     "labels": (_text("Array, column or file with the labels."), None),
-    "group": (_text("Array or column whose equal values stay on one side of splits."), None),
+    "group": (
+        _text("Array or column whose equal values stay on one side of splits; or folder."),
+        None,
+    ),
     "id_column": (_text("Array or column with the samples' names.", "--id-column", "--id"), None),
     "mask": (_text("File of the samples' shape: 0 where a value was not observed."), None),
     "variance": (_text("File of the samples' shape: the known noise variance."), None),

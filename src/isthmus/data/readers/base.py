@@ -52,7 +52,8 @@ class ReadOptions:
     Args:
         key: the array of a file that holds several.
         labels: the array, column or file with the labels.
-        group: the array or column whose equal values must stay on one side of a split.
+        group: the array or column whose equal values must stay on one side of a split;
+            ``"folder"``: pictures of one folder.
         id_column: the array or column with the samples' names.
         mask: the array or file that is not zero where a value was observed, of the samples'
             shape, or of one sample's shape for all; for pictures also a folder or zip of

@@ -24,6 +24,7 @@ __all__ = ["PICTURE_OPTIONS", "gather", "page_name", "picture_names"]
 PICTURE_OPTIONS = frozenset({"labels", "group", "resize", "mode", "frames", "skip_bad", "missing"})
 _DOCUMENTS = {".eps", ".svg", ".pdf", ".ps"}  # programs that draw, never run here
 _TABLE = "labels.csv"
+_BY_FOLDER = "folder"
 
 
 def gather(files: Files, options: ReadOptions) -> Reading:
@@ -211,10 +212,12 @@ def _labels(
 ) -> tuple[StrArray | None, StrArray | None]:
     table, column, below = _table(files, options)
     if table is None:
-        if options.group is not None:
+        folders = _folder_labels(stack.files)
+        if options.group is not None and (options.group != _BY_FOLDER or folders is None):
             cause = f"no column {options.group!r}: there is no {_TABLE}"
-            raise DataError(cause, where=files.where, remedy="give one with --labels FILE")
-        return _folder_labels(stack.files), None
+            remedy = "give one with --labels FILE, or group pictures with --group folder"
+            raise DataError(cause, where=files.where, remedy=remedy)
+        return folders, None if options.group is None else folders
     names = [name.removeprefix(below) for name in stack.files]
     rows = table.rows_of(names, [name.removeprefix(below) for name in stack.skipped])
     labels = table.column(table.label_column(column), rows, "--labels")
