@@ -10,15 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.analysis.comparison import paired_difference
 from isthmus.analysis.doctor import Evidence, diagnose, pit_histogram, share_at_bounds
+from isthmus.analysis.scores import reconstruction_error
 from isthmus.analysis.traversals import active_units
 from isthmus.contracts import Array, FloatArray
+from isthmus.data.dataset import Dataset
 from isthmus.data.describe import resized_from
 from isthmus.data.splits import PARTS
+from isthmus.estimators.auto import choose_schedule
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import Evaluation, SampleScores, dense
 from isthmus.flags import as_flags
 from isthmus.runs.folder import Run
+from isthmus.storage import read_npy
 
 __all__ = ["examined"]
 
@@ -41,8 +46,10 @@ def examined(
     ranks = evaluation.model.predictive_ranks(evaluation.data[rows], seed=evaluation.seed)
     evidence = Evidence(
         **_of_data(evaluation, card),
+        **_of_split(evaluation, run, card),
         **_of_training(evaluation, run, card),
         comparison=run.comparison,
+        **_beside_mean(evaluation, scores),
         log_p_train=scores.log_p[evaluation.rows("train")],
         log_p_test=scores.log_p[evaluation.rows("test")],
         pit=ranks,
@@ -64,24 +71,67 @@ def _some(evaluation: Evaluation) -> Array:
 
 def _of_data(evaluation: Evaluation, card: Mapping[str, Any]) -> dict[str, Any]:
     facts, data = card["facts"], evaluation.data
-    typed = shlex.split(card["command"])  # isthmus fit NAME ...
-    source = typed[2] if len(typed) > 2 else "DATA"
     names = ("constant_features", "minimum", "maximum", "integer", "binary", "levels")
-    counts = None
-    if data.labels is not None:
-        counts = {
-            part: dict(Counter(data.labels[evaluation.rows(part)].tolist())) for part in PARTS
-        }
     return {
-        "data": f"{shlex.quote(source)}{as_flags(card['options'])}",
-        "advised_folds": None if card["plan"]["cross_fit"] else card["split"]["advised_folds"],
+        "data": _typed(card),
         "n_train": len(evaluation.rows("train")),
         "n_features": data.n_features,
         "sample_shape": data.sample_shape,
         "resized_from": resized_from(data.notes),
-        "label_counts": counts,
         **{name: facts[name] for name in names},
     }
+
+
+def _typed(card: Mapping[str, Any]) -> str:
+    """The command's words between ``isthmus fit`` and ``-o``; in Python, how data are read."""
+    words = shlex.split(card["command"])
+    if words[:2] != ["isthmus", "fit"] or "-o" not in words:
+        return f"DATA{as_flags(card['options'])}"
+    return shlex.join(words[2 : words.index("-o")])
+
+
+def _of_split(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict[str, Any]:
+    test, labels = evaluation.rows("test"), evaluation.data.labels
+    units = read_npy(run.path / "components.npy")
+    found: dict[str, Any] = {
+        "advised_folds": None if card["plan"]["cross_fit"] else card["split"]["advised_folds"],
+        "held_out": len(test),
+        "held_out_units": len(np.unique(units[test])),
+    }
+    if labels is None:
+        return found
+    rows = {part: evaluation.rows(part) for part in PARTS}
+    label, number = np.unique(labels, return_inverse=True)
+    several = units.max() + 1
+    once = np.unique(number * several + units) // several  # the label of each set, once a set
+    counts = np.bincount(once, minlength=len(label)).tolist()
+    return found | {
+        "label_counts": {part: dict(Counter(labels[r].tolist())) for part, r in rows.items()},
+        "label_units": dict(zip(label.tolist(), counts, strict=True)),
+    }
+
+
+def _beside_mean(evaluation: Evaluation, scores: SampleScores) -> dict[str, Any]:
+    """How the reconstructions compare with predicting the training mean, on held-out samples."""
+    rows, mean = evaluation.held_out, _mean(evaluation.data[evaluation.rows("train")])
+    part, scale = evaluation.data[rows], evaluation.baseline.scale_.reshape(mean.shape)
+    predicted = np.broadcast_to(mean / scale, (len(rows), *mean.shape))
+    error = reconstruction_error(dense(part) / scale, predicted, part.mask)
+    own = scores.error[rows]
+    judged = np.isfinite(error) & np.isfinite(own)
+    if not judged.any():
+        return {}
+    gain = paired_difference(error[judged], own[judged], seed=evaluation.seed)
+    return {"mean_error": float(error[judged].mean()), "mean_gain": asdict(gain)}
+
+
+def _mean(data: Dataset) -> FloatArray:
+    """Of the observed values of each feature; 0 where there is none."""
+    x: Any = dense(data)
+    seen = np.ones((1,) * x.ndim, np.bool_) if data.mask is None else data.mask
+    total = np.sum(x, axis=0, where=seen, dtype=np.float64)
+    count = len(x) if data.mask is None else np.maximum(seen.sum(axis=0), 1)
+    return np.asarray(total / count)
 
 
 def _of_training(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,10 +143,19 @@ def _of_training(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> d
             "likelihood": card["choices"]["likelihood"],
             "history": run.history,
             "best_epoch": card["training"]["best_epoch"],
+            "stopped": card["training"]["stopped"],
         }
+        found |= _of_epochs(len(train), card)
     if kind == "vae":
         found["kl"] = _divergences(*evaluation.model.posterior(evaluation.data[train[:1000]]))
     return found
+
+
+def _of_epochs(n: int, card: Mapping[str, Any]) -> dict[str, Any]:
+    automatic, asked = choose_schedule(n)[0], card["plan"]["epochs"]
+    planned = automatic if asked == "auto" else asked
+    cut = card.get("budget", {}).get("epochs", planned) < planned
+    return {"automatic_epochs": automatic, "budget": card["plan"]["budget"] if cut else None}
 
 
 def _divergences(mean: FloatArray, scale: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ from isthmus.analysis.comparison import (
     comparable,
     mean_interval,
     median_interval,
+    number,
     paired_difference,
     verdict,
     wilson,
@@ -152,6 +153,23 @@ def test_verdict_says_it_plainly(interval, words):
 
 def test_bits_per_dimension_of_uniform_bytes_is_eight():
     assert np.allclose(bits_per_dimension(np.full(3, -784 * math.log(256)), 784), 8)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (1057.3, "1,057"),
+        (-1733.4, "-1,733"),
+        (999.6, "1,000"),
+        (999.4, "999"),
+        (0.012345, "0.0123"),
+        (3e12, "3e+12"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_numbers_are_written_alike_everywhere(value, told):
+    assert number(value) == told
 
 
 @pytest.mark.parametrize("measure", ["density", "mass"])

@@ -18,6 +18,7 @@ from isthmus.analysis.doctor import (
     share_at_bounds,
 )
 from isthmus.analysis.doctor.about_training import _chance_above
+from isthmus.analysis.doctor.evidence import SWITCHES
 from isthmus.errors import DataError, UsageError
 
 
@@ -48,6 +49,12 @@ HEALTHY = Evidence(
     label_counts={part: {"a": 9, "b": 4} for part in ("train", "calibration", "test")},
     history=[{"epoch": 1, "train": {"loss": 90.0, "kl": 9.0}, "validation": {"loss": 91.0}}],
     best_epoch=1,
+    stopped="no better held-out loss for 10 epochs",
+    automatic_epochs=169,
+    held_out=150,
+    held_out_units=140,
+    mean_error=2.5,
+    mean_gain={"estimate": 2.2, "low": 2.0, "high": 2.4},
     unit_variance=np.linspace(0.1, 1.2, 10),
     comparison={
         "error_gain": {"estimate": 1.9, "low": 1.6, "high": 2.1},
@@ -67,6 +74,19 @@ def gained(error, log_p=None):
         for name, each in ends.items()
         if each is not None
     }
+
+
+def beside_mean(low, high):
+    return {"mean_gain": {"estimate": (low + high) / 2, "low": low, "high": high}}
+
+
+def trained(losses, **more):
+    rows = [{"train": {"loss": 0.0}, "validation": {"loss": each}} for each in losses]
+    best = int(np.argmin(losses)) + 1
+    return {"history": rows, "best_epoch": best, "stopped": "all epochs done"} | more
+
+
+FALLING = 100 + 200 / np.arange(1, 31)
 
 
 def with_classes(**missing):
@@ -143,7 +163,46 @@ PLANTED = [
         "0.05 (-0.1 to 0.2) of mean squared error",
     ),
     ("no-better-than-svd", "note", {"comparison": gained((-3.0, -2.0), (1.0, 2.0))}, "-2.5"),
-    ("small-split", "warning", {"advised_folds": 10}, "fewer than 30 samples"),
+    (
+        "no-better-than-svd",
+        "warning",
+        {"comparison": gained((-3e3, -466.0), (-2e12, 1057.3))},
+        "-1e+12 (-2e+12 to 1,057) nats per sample of log p and -1,733 (-3,000 to -466) of mean",
+    ),
+    (
+        "unfinished-training",
+        "warning",
+        trained(FALLING),
+        "lowest in epoch 30 of 30 and fell by 2.03 nats per sample in the last quarter",
+    ),
+    ("unfinished-training", "warning", trained([300.0]), "lowest in epoch 1 of 1"),
+    (
+        "unfinished-training",
+        "warning",
+        trained(FALLING)
+        | {"comparison": gained((-3.0, -2.0)), "unit_variance": np.array([0.9] * 7 + [1e-4] * 3)},
+        "epoch 30 of 30",
+    ),
+    (
+        "worse-than-mean",
+        "problem",
+        beside_mean(-5000.0, -1000.0),
+        "reconstructions is 3,002, that of the training mean 2.5 (95 % interval of the difference "
+        "1,000 to 5,000)",
+    ),
+    (
+        "worse-than-mean",
+        "problem",
+        {"kl": np.array([3.0, 5000.0, 2.0])},
+        "up to 5,000 nats a latent (latents 1 above 100)",
+    ),
+    ("worse-than-mean", "problem", {"model": "svd"} | beside_mean(-2.0, -1.0), "is 4,"),
+    (
+        "small-split",
+        "warning",
+        {"advised_folds": 10, "held_out": 24, "held_out_units": 5},
+        "samples held out: 24, in 5 independent sets",
+    ),
     ("too-few-samples", "warning", {"n_train": 64}, "6.4 a latent"),
     (
         "missing-classes",
@@ -232,6 +291,20 @@ FINE = {
         "comparison": {"log_p_gain": {"estimate": -1.0, "low": None, "high": None}},
     },
     "intervals that are NaN": {"comparison": gained((math.nan, math.nan))},
+    "an early end by the held-out loss": trained(FALLING, stopped="no better held-out loss"),
+    "an end by the user": trained(FALLING, stopped="interrupted"),
+    "a best epoch long before the last": trained([*FALLING, 110.0, 110.0, 110.0, 110.0]),
+    "a loss that hardly falls": trained(90 - np.linspace(0, 1, 30)),
+    "a fall that is small beside the differences between samples": trained(FALLING)
+    | {"log_p_train": 100 * log_p(-80, 800, seed=0), "log_p_test": 100 * log_p(-80, 150, seed=1)},
+    "a loss of training samples alone": {
+        "history": [{"train": {"loss": each}, "validation": None} for each in FALLING],
+        "best_epoch": 30,
+        "stopped": "all epochs done",
+    },
+    "a tie with the mean": beside_mean(-0.1, 0.2),
+    "no interval beside the mean": beside_mean(math.nan, math.nan),
+    "codes that say much": {"kl": np.full(10, 20.0)},
     "SVD beside itself": {
         "model": "svd",
         "comparison": gained((-1.0, 0.0)),
@@ -268,20 +341,123 @@ def test_labels_of_any_kind_stay_on_one_line():
     assert finding.cause.isprintable()
 
 
-@pytest.mark.parametrize(("code", "severity", "planted", "told"), PLANTED)
-def test_commands_are_such_as_the_command_line_takes(code, severity, planted, told):
-    from isthmus.cli import app
-    from isthmus.plan import parse_plan
+OWN = (
+    "'my cells.npz' --key X --epochs 30 --balance --likelihood 'Gaussian(\"predicted\")' --seed 3"
+)
 
-    (finding,) = diagnose(replace(HEALTHY, data="'my cells.npz' --key X", **planted))
+
+@pytest.fixture(scope="module")
+def fit_command():
+    from isthmus.cli import app
+
+    return typer.main.get_command(app).commands["fit"]
+
+
+@pytest.mark.parametrize(("code", "severity", "planted", "told"), PLANTED)
+def test_commands_are_such_as_the_command_line_takes(code, severity, planted, told, fit_command):
+    from isthmus.plan import Plan, parse_plan
+
+    (finding,) = diagnose(replace(HEALTHY, data=OWN, **planted))
     if not finding.command:
-        assert code == "constant-features"
+        assert (code, severity) in NO_COMMAND
         return
     program, command, *arguments = shlex.split(finding.command)
     assert (program, command) == ("isthmus", "fit")
-    context = typer.main.get_command(app).commands["fit"].make_context("fit", arguments)
-    assert (context.params["data"], context.params["key"]) == ("my cells.npz", "X")
-    parse_plan({name: context.params[name] for name in ("likelihood", "objective")})
+    assert not {f for f in arguments if f.startswith("--") and arguments.count(f) > 1}
+    params = fit_command.make_context("fit", arguments).params
+    assert (params["data"], params["key"]) == ("my cells.npz", "X")
+    assert params["seed"] == (4 if code == "missing-classes" else 3)
+    assert params["balance"] == (params["model"] != "svd")
+    names = ("model", "likelihood", "objective")
+    epochs = params["epochs"] if params["epochs"] == "auto" else int(params["epochs"])
+    Plan.of(parse_plan({name: params[name] for name in names} | {"epochs": epochs}))
+
+
+NO_COMMAND = {
+    ("constant-features", "note"),
+    ("constant-features", "warning"),
+    ("no-better-than-svd", "note"),
+}
+
+
+def test_the_options_without_a_value_are_those_of_the_command_line(fit_command):
+    flags = [param for param in fit_command.params if getattr(param, "is_flag", False)]
+    spelt = {flag for param in flags for flag in (*param.opts, *param.secondary_opts)}
+    assert spelt - {"--resume", "--json"} == SWITCHES
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "command"),
+    [
+        ("x.npy --latent 9 --seed 3", "--latent 5", "x.npy --latent 5 --seed 3"),
+        ("x.npy --balance --seed 3", "--epochs auto", "x.npy --balance --seed 3 --epochs auto"),
+        ("x.npy --labels '--odd name'", "--latent 5", "x.npy --labels '--odd name' --latent 5"),
+        ("x.npy --model denoising", "--latent 5", "x.npy --model denoising --latent 5"),
+        ("x.npy --objective 'ELBO(4)' --epochs 9", "--model svd", "x.npy --model svd"),
+        ("x.npy --model denoising --seed 1", "--model svd", "x.npy --model svd --seed 1"),
+    ],
+)
+def test_a_command_keeps_what_it_does_not_replace(own, options, command):
+    assert Evidence(data=own).fit(options) == f"isthmus fit {command} -o RUN2"
+
+
+@pytest.mark.parametrize(
+    ("changed", "options"),
+    [
+        ({}, "--epochs auto"),
+        ({"automatic_epochs": 30}, "--epochs 60"),
+        ({"budget": 90.0}, "--budget 180s"),
+    ],
+)
+def test_unfinished_training_is_offered_more_of_what_ended_it(changed, options):
+    (finding,) = diagnose(replace(HEALTHY, **(trained(FALLING) | changed)))
+    assert finding.command == f"isthmus fit DATA {options} -o RUN2"
+
+
+def test_a_model_that_is_worse_than_the_mean_as_it_is_unfinished_has_one_command():
+    (worse, unfinished) = diagnose(replace(HEALTHY, **trained(FALLING), **beside_mean(-2, -1)))
+    assert (worse.code, unfinished.code) == ("worse-than-mean", "unfinished-training")
+    assert (worse.command, bool(unfinished.command)) == ("", True)
+
+
+def test_a_learning_rate_is_lowered_from_the_one_that_was_used():
+    data = "x.npy --learning-rate 0.0001"
+    (finding,) = diagnose(replace(HEALTHY, data=data, non_finite="decoder.2 (Linear)"))
+    assert "--learning-rate 1e-05 --precision float32" in finding.command
+
+
+@pytest.mark.parametrize(
+    ("gains", "measures", "remedy", "offered"),
+    [
+        (gained((-1.0, 0.0), (-3.0, 1.0)), "log p and mean squared error", "use it", True),
+        (gained((-1.0, 0.0)), "mean squared error", "use it", True),
+        (gained((-1.0, 0.0), (1.0, 3.0)), "mean squared error", "for probabilities", False),
+        (gained((-2.0, -1.0), (1.0, 3.0)), "mean squared error", "for probabilities", False),
+        (gained((1.0, 2.0), (-3.0, 1.0)), "log p", "for reconstructions", False),
+    ],
+)
+def test_what_is_no_better_than_svd_is_named_by_its_measure(gains, measures, remedy, offered):
+    (finding,) = diagnose(replace(HEALTHY, comparison=gains))
+    assert finding.title == f"By {measures} the network does not beat truncated SVD."
+    assert remedy in finding.remedy
+    assert ("use it" in finding.remedy, bool(finding.command)) == (offered, offered)
+
+
+@pytest.mark.parametrize(
+    ("changed", "seeds"),
+    [
+        ({}, True),
+        ({"data": "x.npy --splits own.csv"}, False),
+        ({"label_units": {"a": 9, "b": 2}}, False),
+        ({"label_counts": {"train": {"a": 9, "b": 1}, "test": {"a": 9}}}, False),
+    ],
+    ids=["another seed may help", "own splits", "two groups in three parts", "one sample"],
+)
+def test_another_seed_is_offered_only_where_it_can_help(changed, seeds):
+    counts = {"label_counts": with_classes(train=0)}
+    (finding,) = diagnose(replace(HEALTHY, **(counts | changed)))
+    assert bool(finding.command) == seeds
+    assert ("--cross-fit" in finding.remedy) != seeds
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def test_wrong_arguments_are_refused(high, low, k, error):
     [
         (0.99, 0.96, 0.6, "Of 15 nearest neighbours in latent space, 9 on average"),
         (0.99, 0.96, 0.6, "groups and neighbourhoods can be believed"),
+        (0.99, 0.96, 0.46, ": groups can be believed, distances within and between them cannot."),
         (0.99, 0.90, 0.6, "distances within and between them cannot."),
         (0.80, 0.96, 0.6, "do not read groups or distances"),
         (0.99, 0.96, 0.2, "look single neighbours up in latent space."),

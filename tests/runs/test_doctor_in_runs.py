@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import isthmus
+from isthmus.examination import _mean
 
 SHAPE = isthmus.Dense((32,))
 
@@ -47,7 +48,9 @@ def grey() -> np.ndarray:
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "posterior-collapse": (surface, {"objective": isthmus.ELBO(beta=1e4), "epochs": 30}),
     "constant-features": (with_constant, {"model": "svd"}),
-    "no-better-than-svd": (linear, {"epochs": 2}),
+    "no-better-than-svd": (surface, {"model": "autoencoder", "learning_rate": 0.3, "epochs": 60}),
+    "unfinished-training": (linear, {"epochs": 30}),
+    "worse-than-mean": (linear, {"epochs": 2}),
     "missing-classes": (rare, {"model": "svd"}),
     "too-few-samples": (lambda: surface(60), {"model": "svd", "latent_dim": 10}),
     "small-split": (lambda: surface(60), {"model": "svd"}),
@@ -65,13 +68,13 @@ def analysed(tmp_path, monkeypatch):
     """Analyses without drawing a page."""
     monkeypatch.setattr("isthmus.pipeline.write_report", lambda run: None)
 
-    def run(data: Any, **plan: Any) -> set[str]:
+    def run(data: Any, **plan: Any) -> dict[str, dict[str, str]]:
         settings = {"latent_dim": 2, "seed": 0} | plan
         if settings.get("model") != "svd":
             settings = {"architecture": SHAPE} | settings
         done = isthmus.analyse(data, tmp_path / "run", **settings)
         assert done.doctor is not None
-        return {finding["code"] for finding in done.doctor["findings"]}
+        return {finding["code"]: finding for finding in done.doctor["findings"]}
 
     return run
 
@@ -93,4 +96,43 @@ def test_pictures_that_were_shrunk_far_are_noticed(analysed, tmp_path):
 
 
 def test_a_healthy_run_has_no_findings(analysed):
-    assert analysed(surface(600), latent_dim=3, epochs=300) == set()
+    assert analysed(surface(600), latent_dim=3, epochs=300) == {}
+
+
+def test_training_that_is_unfinished_is_not_judged_as_if_it_were(analysed):
+    found = analysed(linear(), epochs=30)
+    assert "no-better-than-svd" not in found
+    assert found["unfinished-training"]["command"] == "isthmus fit DATA --epochs auto -o RUN2"
+
+
+def test_commands_are_the_runs_own_with_one_thing_changed(analysed):
+    typed = "cells.npz --key X --latent 2 --epochs 30 --balance --seed 0"
+    found = analysed(linear(), epochs=30, command=f"isthmus fit {typed} -o RUN")
+    longer = typed.replace("--epochs 30", "--epochs auto")
+    assert found["unfinished-training"]["command"] == f"isthmus fit {longer} -o RUN2"
+    assert found["small-split"]["command"] == f"isthmus fit {typed} --cross-fit 10 -o RUN2"
+
+
+def test_a_small_split_is_told_by_its_numbers(analysed, tmp_path):
+    data = isthmus.Dataset(surface(120), groups=np.repeat(np.arange(12).astype(str), 10))
+    cause = analysed(data, model="svd")["small-split"]["cause"]
+    test = isthmus.open_run(tmp_path / "run").splits == "test"
+    groups = len(np.unique(data.groups[test]))
+    assert cause.startswith(f"samples held out: {test.sum()}, in {groups} independent sets")
+    assert groups < test.sum()
+
+
+def test_no_seed_is_offered_for_a_class_in_fewer_groups_than_parts(analysed):
+    labels = np.array(["rare"] * 20 + ["common"] * 220)
+    data = isthmus.Dataset(
+        surface(), labels=labels, groups=np.repeat(np.arange(24), 10).astype(str)
+    )
+    found = analysed(data, model="svd")["missing-classes"]
+    assert (found["command"], "no seed helps" in found["remedy"]) == ("", True)
+
+
+def test_the_training_mean_is_of_observed_values():
+    x = np.array([[1.0, 9.0], [3.0, 9.0], [9.0, 9.0]])
+    mask = np.array([[True, False], [True, False], [False, False]])
+    assert _mean(isthmus.Dataset(x, mask=mask)).tolist() == [2.0, 0.0]
+    assert _mean(isthmus.Dataset(x)).tolist() == pytest.approx([13 / 3, 9.0])

@@ -21,6 +21,7 @@ __all__ = [
     "expanded",
     "mean_interval",
     "median_interval",
+    "number",
     "paired_difference",
     "verdict",
     "wilson",
@@ -30,6 +31,7 @@ Measure = Literal["density", "mass", "mixed"]
 
 BLOCK_CELLS = 1 << 20  # resampled values at a time
 FEWEST_UNITS = 3
+_PLAIN = (999.5, 1e9)  # written out; below and above by three digits
 
 
 @dataclass(frozen=True)
@@ -177,19 +179,29 @@ def verdict(network_name: str, interval: Interval, unit: str) -> str:
         'The autoencoder beats truncated SVD by 0.5 nats per sample (95 % interval 0.2 to 0.8).'
     """
     if math.isnan(interval.low):
-        gain = f"the difference is {_number(interval.estimate)} {unit}"
+        gain = f"the difference is {number(interval.estimate)} {unit}"
         few = "there are too few independent samples for an interval"
         return f"Whether {network_name} beats truncated SVD cannot be told: {gain}, and {few}."
     level = f"{100 * interval.level:g} % interval"
     if interval.low <= 0 <= interval.high:
-        ends = f"{_number(interval.low)} to {_number(interval.high)}"
+        ends = f"{number(interval.low)} to {number(interval.high)}"
         tie = f"{network_name} ties with truncated SVD"
         return _sentence(f"{tie}: the {level} of its gain, {ends} {unit}, contains 0.")
     near, far = sorted((abs(interval.low), abs(interval.high)))
     word = "beats" if interval.low > 0 else "loses to"
-    amount = f"{_number(abs(interval.estimate))} {unit}"
-    reach = f"{_number(near)} to {_number(far)}"
+    amount = f"{number(abs(interval.estimate))} {unit}"
+    reach = f"{number(near)} to {number(far)}"
     return _sentence(f"{network_name} {word} truncated SVD by {amount} ({level} {reach}).")
+
+
+def number(value: float) -> str:
+    """A measured number to three digits, from a thousand on with all its digits before the point.
+
+    Example:
+        >>> number(1057.3), number(-1733.4), number(0.01234), number(999.7)
+        ('1,057', '-1,733', '0.0123', '1,000')
+    """
+    return f"{value:,.0f}" if _PLAIN[0] <= abs(value) < _PLAIN[1] else f"{value:.3g}"
 
 
 def _sentence(text: str) -> str:
@@ -272,7 +284,3 @@ def expanded(level: float, m: int) -> tuple[float, float]:
     t = float(stats.t.isf((1 - level) / 2, m - 1))
     tail = float(stats.norm.sf(math.sqrt(m / (m - 1)) * t))
     return tail, 1 - tail
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

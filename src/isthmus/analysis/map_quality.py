@@ -98,9 +98,10 @@ def plain_sentence(quality: Quality) -> str:
     """Say in plain words how far to trust a map.
 
     The first clause is the neighbour recall as a count. The advice takes the smaller of
-    trustworthiness and continuity: from 0.95 groups and neighbourhoods may be read, from 0.85
-    groups alone, below neither. A recall below a third adds that single neighbours must be looked
-    up in latent space.
+    trustworthiness and continuity: from 0.85 groups may be read, below nothing. Neighbourhoods may
+    be read too from 0.95 on, if at least 0.6 of the neighbours survive: both measures are high
+    where strangers come from nearby. A recall below a third adds that single neighbours must be
+    looked up in latent space.
     """
     k = quality.k
     weakest = min(quality.trustworthiness, quality.continuity)
@@ -109,7 +110,7 @@ def plain_sentence(quality: Quality) -> str:
     advice = "do not read groups or distances off this map"
     if weakest >= 0.85:
         advice = "groups can be believed, distances within and between them cannot"
-    if weakest >= 0.95:
+    if weakest >= 0.95 and quality.neighbour_recall >= 0.6:
         advice = "groups and neighbourhoods can be believed, distances between groups cannot"
     doubt = (
         "; look single neighbours up in latent space" if quality.neighbour_recall < 1 / 3 else ""

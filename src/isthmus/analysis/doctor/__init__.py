@@ -23,6 +23,8 @@ from isthmus.analysis.doctor.about_training import (
     not_finite,
     over_fitting,
     posterior_collapse,
+    unfinished_training,
+    worse_than_mean,
 )
 from isthmus.analysis.doctor.calibration import (
     miscalibrated,
@@ -44,7 +46,9 @@ __all__ = [
 
 RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     not_finite,
+    worse_than_mean,
     posterior_collapse,
+    unfinished_training,
     unfit_likelihood,
     over_fitting,
     no_better_than_svd,

@@ -119,15 +119,22 @@ def missing_classes(evidence: Evidence) -> Finding | None:
     ]
     if not told:
         return None
+    units = {**totals, **(evidence.label_units or {})}
+    rare = any(units[label] < len(parts) for labels in absent.values() for label in labels)
+    hopeless = rare or evidence.typed("--splits") is not None
     return Finding(
         "missing-classes",
         "warning" if absent.get("train") or absent.get("test") else "note",
         "Some classes are missing from a part of the split.",
         "; ".join(told),
         "What is said of held-out samples does not hold for these classes: gather more of them, "
-        "join rare classes, or deal the samples anew by another seed.",
-        evidence.fit("--seed 1"),
+        f"join rare classes, or {_CROSS_FIT if hopeless else _ANOTHER_SEED}.",
+        "" if hopeless else evidence.fit(f"--seed {int(evidence.typed('--seed') or 0) + 1}"),
     )
+
+
+_CROSS_FIT = "judge every sample by a fit without it (--cross-fit); no seed helps"
+_ANOTHER_SEED = "deal the samples anew by another seed"
 
 
 def too_few_samples(evidence: Evidence) -> Finding | None:
@@ -149,14 +156,15 @@ def too_few_samples(evidence: Evidence) -> Finding | None:
 
 def small_split(evidence: Evidence) -> Finding | None:
     """One split holds out too little; see :func:`isthmus.data.folds.suggest_folds`."""
-    folds = evidence.advised_folds
-    if folds is None:
+    folds, n, units = evidence.advised_folds, evidence.held_out, evidence.held_out_units
+    if folds is None or n is None or units is None:
         return None
     return Finding(
         "small-split",
         "warning",
         "One split holds out too little to conclude from.",
-        "fewer than 6 independent groups of samples, or fewer than 30 samples, are held out",
+        f"samples held out: {n}, in {units} independent sets (a group is one, and so are near "
+        "duplicates); fewer than 30 samples, or 6 sets, are too few",
         "Fit anew on all folds but one, so that every sample is judged by a fit without it.",
         evidence.fit(f"--cross-fit {folds}"),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
+from isthmus.analysis.comparison import number
 from isthmus.analysis.doctor.evidence import Evidence, Finding, finite, listed
 from isthmus.contracts import BoolArray, FloatArray
 
@@ -19,6 +19,8 @@ __all__ = [
     "not_finite",
     "over_fitting",
     "posterior_collapse",
+    "unfinished_training",
+    "worse_than_mean",
 ]
 
 ACTIVE = 1e-2
@@ -35,6 +37,18 @@ BY_HEART = 0.7
 """Chance, 0.5 without over-fitting, that a training sample is more probable than a held-out one.
 0.7 is a gap of three quarters of the standard deviation of log p over samples; healthy fits of
 digits, pen strokes, genes and cells reached 0.66."""
+
+STEEP = 0.5
+"""Nats per sample by which the held-out loss has to fall in the last quarter of the epochs to be
+called unfinished: twice as many epochs gain about as much again, or more. A curved surface whose
+loss had fallen by 0.3 in that quarter gained 0.3 by them; digits, from 4.6, gained 10 and more."""
+
+BESIDE = 0.02
+"""The least such fall as a share of log p's quartile range over samples: half a nat is nothing
+beside the hundreds by which large pictures differ."""
+
+FARTHEST = 100.0
+"""Nats of KL divergence that no latent needs: a code 14 standard deviations from its prior."""
 
 TWO_SIDED = 1.96
 """Standard errors of a 95 % interval."""
@@ -55,7 +69,7 @@ def not_finite(evidence: Evidence) -> Finding | None:
         "Something left the finite numbers.",
         cause,
         "Look for extreme values in the data; lower the learning rate; train in float32.",
-        evidence.fit("--learning-rate 0.0001", "--precision float32"),
+        evidence.fit(evidence.slower, "--precision float32"),
     )
 
 
@@ -70,6 +84,93 @@ def _infinite(evidence: Evidence) -> str:
         if count:
             return f"{evidence.score} is infinite for {count} {part} samples"
     return ""
+
+
+def worse_than_mean(evidence: Evidence) -> Finding | None:
+    """The training mean predicts held-out samples better, or a code lies absurdly far away."""
+    causes = [cause for cause in (_beaten_by_mean(evidence), _far_codes(evidence)) if cause]
+    if not causes:
+        return None
+    fewer = (evidence.latent_dim or 0) // 2
+    command = evidence.fit(evidence.slower)
+    if evidence.model == "svd":
+        command = evidence.fit(f"--latent {fewer}") if fewer else ""
+    return Finding(
+        "worse-than-mean",
+        "problem",
+        "The model is worse than none.",
+        "; ".join(causes),
+        "Do not use it. See whether its losses fell, and look for extreme values; lower the "
+        "learning rate, or use fewer latents.",
+        "" if unfinished_training(evidence) else command,
+    )
+
+
+def _beaten_by_mean(evidence: Evidence) -> str:
+    gain, mean = evidence.mean_gain, evidence.mean_error
+    if gain is None or mean is None or not gain["high"] < 0:
+        return ""
+    own, more = mean - gain["estimate"], [number(-gain[end]) for end in ("high", "low")]
+    return (
+        f"the mean squared error of held-out reconstructions is {number(own)}, that of the "
+        f"training mean {number(mean)} (95 % interval of the difference {' to '.join(more)})"
+    )
+
+
+def _far_codes(evidence: Evidence) -> str:
+    if evidence.kl is None or not (evidence.kl > FARTHEST).any():
+        return ""
+    far = np.flatnonzero(evidence.kl > FARTHEST)
+    return (
+        f"the codes' KL divergence from the prior is up to {number(evidence.kl.max())} nats a "
+        f"latent (latents {listed(far.tolist())} above {FARTHEST:g})"
+    )
+
+
+def unfinished_training(evidence: Evidence) -> Finding | None:
+    """The epochs were used up while the held-out loss still fell."""
+    n, best = len(evidence.history), evidence.best_epoch
+    rows = [row.get("validation") for row in evidence.history]
+    ran_out = evidence.model != "svd" and evidence.stopped == "all epochs done"
+    if not ran_out or not all(rows) or best <= n - max(1, n // 10):
+        return None
+    fall = _late_fall([row["loss"] for row in rows if row])
+    if not fall > max(STEEP, BESIDE * _quartile_range(evidence)):
+        return None
+    fell = f" and fell by {number(fall)} nats per sample in the last quarter of them"
+    return Finding(
+        "unfinished-training",
+        "warning",
+        "Training ended while the loss still fell.",
+        f"the held-out loss was lowest in epoch {best} of {n}{fell if n > 1 else ''}",
+        "Train longer: until then it cannot be told what the network could do, beside truncated "
+        "SVD or with fewer latents.",
+        _longer(evidence),
+    )
+
+
+def _late_fall(losses: Sequence[float]) -> float:
+    """By how much the best loss ``(n,)`` improved in the last quarter; infinite for one epoch.
+
+    Example:
+        >>> _late_fall([9.0, 5.0, 3.0, 2.5])
+        0.5
+    """
+    before = losses[: len(losses) - max(1, len(losses) // 4)]
+    return min(before, default=math.inf) - min(losses)
+
+
+def _quartile_range(evidence: Evidence) -> float:
+    values = finite(evidence.log_p_test) if evidence.log_p_test is not None else np.empty(0)
+    return float(np.subtract(*np.quantile(values, (0.75, 0.25)))) if len(values) else 0.0
+
+
+def _longer(evidence: Evidence) -> str:
+    done = len(evidence.history)
+    if evidence.budget is not None:
+        return evidence.fit(f"--budget {2 * evidence.budget:g}s")
+    enough = (evidence.automatic_epochs or 0) > done
+    return evidence.fit(f"--epochs {'auto' if enough else 2 * done}")
 
 
 def over_fitting(evidence: Evidence) -> Finding | None:
@@ -94,8 +195,8 @@ def over_fitting(evidence: Evidence) -> Finding | None:
         "over-fitting",
         "warning",
         "The model knows its training samples by heart.",
-        f"{evidence.score} is {gap:.3g} ± {spread:.2g} nats per sample higher for training "
-        "samples; one of them is more probable than a held-out one in "
+        f"{evidence.score} is {number(gap)} ± {number(spread)} nats per sample higher for "
+        "training samples; one of them is more probable than a held-out one in "
         f"{100 * chance:.0f} % of pairs, 50 % without over-fitting",
         "Gather more samples; or use fewer latents, a smaller network or damaged inputs.",
         evidence.fit(f"--latent {fewer}") if fewer else "",
@@ -130,7 +231,7 @@ def posterior_collapse(evidence: Evidence) -> Finding | None:
         "warning" if numbers else "problem",
         "The codes say next to nothing of the samples: posterior collapse.",
         f"{len(numbers)} of {len(active)} latents are active{named}; the posterior means of the "
-        f"rest have variances up to {_largest(evidence, ~active):.2g}, and an active one has "
+        f"rest have variances up to {number(_largest(evidence, ~active))}, and an active one has "
         f"{ACTIVE:g} or more" + _cost(evidence),
         "Let the weight of the KL term grow slowly, or lower it; look at the likelihood too, as "
         "one that is too wide explains everything as noise.",
@@ -140,15 +241,15 @@ def posterior_collapse(evidence: Evidence) -> Finding | None:
 
 def _cost(evidence: Evidence) -> str:
     if evidence.kl is not None:
-        return f"; they cost {float(np.sum(evidence.kl)):.2g} nats of KL together"
+        return f"; they cost {number(float(np.sum(evidence.kl)))} nats of KL together"
     cost = evidence.loss("train", "kl")
-    return "" if cost is None else f"; the KL term is {cost:.2g} nats per sample"
+    return "" if cost is None else f"; the KL term is {number(cost)} nats per sample"
 
 
 def dead_latents(evidence: Evidence) -> Finding | None:
     """Some latents do not vary with the sample; the others do the work."""
     active = _active(evidence)
-    if active is None or active.all() or posterior_collapse(evidence):
+    if active is None or active.all() or _told_otherwise(evidence):
         return None
     count, dead = int(active.sum()), np.flatnonzero(~active).tolist()
     return Finding(
@@ -156,11 +257,16 @@ def dead_latents(evidence: Evidence) -> Finding | None:
         "note",
         "Some latents are not used.",
         f"{len(dead)} of {len(active)} latents ({listed(dead)}) do not vary with the sample: "
-        f"variances up to {_largest(evidence, ~active):.2g}, the others' up to "
-        f"{_largest(evidence, active):.2g}",
+        f"variances up to {number(_largest(evidence, ~active))}, the others' up to "
+        f"{number(_largest(evidence, active))}",
         f"Fewer latents would do as well: the data seem to need {count}.",
         evidence.fit(f"--latent {count}") if count else "",
     )
+
+
+def _told_otherwise(evidence: Evidence) -> bool:
+    """Whether another finding explains latents that are not used."""
+    return any(rule(evidence) is not None for rule in (posterior_collapse, unfinished_training))
 
 
 def _active(evidence: Evidence) -> BoolArray | None:
@@ -180,32 +286,42 @@ def _largest(evidence: Evidence, chosen: BoolArray) -> float:
 def no_better_than_svd(evidence: Evidence) -> Finding | None:
     """Truncated SVD of the same size does as well on the same held-out samples.
 
-    Judged by log p where both have one, else by the reconstructions' errors; where log p is won
-    and the errors are lost, which a likelihood that weighs values differently may do, a note.
+    Judged by log p where both have one, and by the reconstructions' errors. Where log p is won
+    and the errors are not, as may be where a likelihood weighs values differently, a note.
     """
     gains = {name: gain for name in _UNITS if (gain := _gain(evidence, name)) is not None}
-    if not gains or evidence.model == "svd":
-        return None
-    earned = next(iter(gains.values()))["low"] > 0
-    if earned and gains.get("error_gain", {"high": 0.0})["high"] >= 0:
+    missed = [name for name, gain in gains.items() if not gain["low"] > 0]
+    if not missed or evidence.model == "svd" or unfinished_training(evidence):
         return None
     told = [
-        f"{gain['estimate']:.3g} ({gain['low']:.3g} to {gain['high']:.3g}) {_UNITS[name]}"
+        f"{number(gain['estimate'])} ({number(gain['low'])} to {number(gain['high'])}) "
+        f"{_UNITS[name]}"
         for name, gain in gains.items()
     ]
+    split = len(missed) < len(gains)
+    measures = " and ".join(_MEASURES[name] for name in missed)
     return Finding(
         "no-better-than-svd",
-        "note" if earned else "warning",
-        "Truncated SVD reconstructs the samples better than the network."
-        if earned
-        else "The network does not beat truncated SVD.",
+        "warning" if missed[0] == next(iter(gains)) else "note",
+        f"By {measures} the network does not beat truncated SVD.",
         f"the network's gain on held-out samples is {' and '.join(told)} (95 % intervals)",
-        "Truncated SVD is simpler: use it, or train longer, or with another likelihood.",
-        replace(evidence, model="svd").fit(),
+        _BETTER_ELSEWHERE[missed[0]]
+        if split
+        else "Truncated SVD is simpler: use it, or train longer, or with another likelihood.",
+        "" if split else evidence.fit("--model svd"),
     )
 
 
 _UNITS = {"log_p_gain": "nats per sample of log p", "error_gain": "of mean squared error"}
+
+_MEASURES = {"log_p_gain": "log p", "error_gain": "mean squared error"}
+
+_BETTER_ELSEWHERE = {
+    "error_gain": "For reconstructions truncated SVD is as good or better; for probabilities "
+    "the network is better.",
+    "log_p_gain": "For probabilities truncated SVD is as good or better, and another "
+    "likelihood may help; for reconstructions the network is better.",
+}
 
 
 def _gain(evidence: Evidence, name: str) -> Mapping[str, Any] | None:
