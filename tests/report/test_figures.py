@@ -158,7 +158,7 @@ def test_the_worst_do_not_press_the_other_residuals_flat() -> None:
     assert 1 < reach < 10
     figure = figures.reconstructions(residual, np.zeros((6, 5)), range(6), rank)
     lowest = figure.axes[-2:]
-    assert lowest[0].get_ylim() == (-1.3 * reach, 1.3 * reach)
+    assert lowest[0].get_ylim() == (-1.5 * reach, 1.5 * reach)
     marked = [np.size(line.get_xdata()) for axes in lowest for line in axes.lines[:2]]
     assert sum(marked) == 5, "each value beyond the scale has its triangle"
     tiles = residual.reshape(6, 5, 1)
@@ -199,6 +199,14 @@ def test_one_is_not_many() -> None:
     values = np.append(np.random.default_rng(0).normal(size=500), -1e5)
     axes = figures.log_prob_histogram({"all": values}).axes[0]
     assert axes.get_xlabel().endswith("1 sample lies outside the frame")
+
+
+def test_features_are_named_alike_below_every_column_of_panels() -> None:
+    x, names = np.random.default_rng(0).normal(size=(20, 8)), [f"gene{i}" for i in range(8)]
+    figure = figures.data_examples(x, np.arange(20) % 10, feature_names=names)
+    lowest = [figure.axes[i] for i in (6, 7, 8, 9)]
+    turned = {label.get_rotation() for axes in lowest for label in axes.get_xticklabels()}
+    assert turned == {45.0}
 
 
 def test_rare_classes_are_drawn_as_others() -> None:

@@ -247,7 +247,7 @@ def test_a_budget_is_not_promised_to_decide_alike_again(tmp_path: Path) -> None:
         "isthmus fit 'a --budget 5 %.csv' --seed 0 --epochs 5 -o RUN",
     ]
     spent, same = section.paragraphs
-    assert "at most 5 epochs, 8 draws for each log p" in spent
+    assert "on at most 5 epochs, which the second command has in the budget's place" in spent
     assert "what no setting says: 8 draws for each log p, log p of 200 training samples, " in spent
     assert same.startswith("The second command, each time, on the same data")
 

@@ -138,7 +138,7 @@ def reconstructions(
 def residual_reach(x: Array, *reconstructions: Array, rank: FloatArray) -> float:
     """A residual for the ends of a scale on which most can be seen, whatever the worst are like.
 
-    It is the 99th percentile of the absolute residuals, but at most three times that of the
+    It is the 99th percentile of the absolute residuals, but at most twice that of the
     better two thirds of the samples; of several models, the largest.
 
     Args:
@@ -148,7 +148,7 @@ def residual_reach(x: Array, *reconstructions: Array, rank: FloatArray) -> float
     """
     better = np.argsort(rank, kind="stable")[: -(-2 * len(rank) // 3)]
     residuals = [np.abs(merged(x.astype(np.float64) - each)) for each in reconstructions]
-    most = max(min(_high(each), 3 * _high(each[better])) for each in residuals)
+    most = max(min(_high(each), 2 * _high(each[better])) for each in residuals)
     return most or max(map(_high, residuals)) or 1.0
 
 

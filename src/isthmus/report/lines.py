@@ -93,7 +93,7 @@ def line_pairs(
         upper.set_title(f"{rows[row]}: {captions[row * each + column]}", fontsize=8.5)
         _residual(lower, look, x[row, column] - reconstruction[row, column], reach)
     for row in range(groups):
-        grid[2 * row + 1, 0].set(ylabel="residual", ylim=(-1.3 * reach, 1.3 * reach))
+        grid[2 * row + 1, 0].set(ylabel="residual", ylim=(-1.5 * reach, 1.5 * reach))
     figure.supylabel(unit, fontsize=9)
     for axes in grid[-1]:
         axes.set_xlim(0.4, x.shape[2] + 0.6)
@@ -107,7 +107,7 @@ def _residual(axes: Axes, look: Look, values: Array, reach: float) -> None:
     _draw(axes, look, np.clip(values, -reach, reach), color=SECOND)
     for marker, beyond, end in (("^", values > reach, reach), ("v", values < -reach, -reach)):
         place = 1 + np.flatnonzero(beyond)
-        axes.plot(place, np.full(len(place), 1.12 * end), marker, color=INK, markersize=3.2)
+        axes.plot(place, np.full(len(place), 1.27 * end), marker, color=INK, markersize=3.6)
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.yaxis.set_major_locator(MaxNLocator(2, symmetric=True))
 
@@ -230,8 +230,9 @@ def _panels(count: int, most: int) -> tuple[Figure, Array]:
 def _finish(grid: Array, look: Look, features: Sequence[str], size: int, unit: str) -> None:
     grid[0, 0].set(xlim=(0.4, size + 0.6), ylim=(look.low, look.high))
     grid[0, 0].figure.supylabel(unit, fontsize=9)
-    for axes in grid[-1]:
-        _name_features(axes, features, size)
+    for column in grid.T:
+        lowest = [axes for axes in column if axes.axison][-1]
+        _name_features(lowest, features, size)
     for axes in grid.flat:
         axes.grid(axis="y")
 

@@ -41,14 +41,13 @@ def how_to_repeat(teller: Teller) -> Section:
 
 
 def _spent(teller: Teller, budget: Mapping[str, Any]) -> tuple[str, str]:
-    decided = [f"at most {counted(budget['epochs'], 'epoch')}", *budgeted(budget)]
-    if budget.get("dense"):
-        decided.insert(1, "dense layers")
+    layers = " and dense layers" if budget.get("dense") else ""
     return (
         "What the budget allows depends on how fast the machine was, so the first command may "
-        f"decide otherwise another time. Here it decided on {', '.join(decided)}. The second "
-        "command has this in the budget's place, but for what no setting says: "
-        f"{', '.join(budgeted(budget))}. In these it may differ from this run.",
+        f"decide otherwise another time. Here it decided on at most "
+        f"{counted(budget['epochs'], 'epoch')}{layers}, which the second command has in the "
+        f"budget's place, and on what no setting says: {', '.join(budgeted(budget))}. In the "
+        "latter the second command may differ from this run.",
         _SAME.format("second command, each time,"),
     )
 
