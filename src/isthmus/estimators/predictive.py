@@ -26,7 +26,7 @@ from isthmus.training.samples import Samples
 __all__ = ["PredictiveEstimator", "as_samples", "finite"]
 
 _ROWS = 1024  # samples encoded or decoded at a time
-_VALUES = 1 << 24  # decoded values held at a time
+_VALUES = 1 << 19  # decoded values held at a time: what lies around them stays in the caches
 
 Compute = Callable[[Any, Batch, Tensor], tuple[Tensor, ...]]
 
