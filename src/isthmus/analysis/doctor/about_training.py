@@ -41,7 +41,7 @@ digits, pen strokes, genes and cells reached 0.66."""
 STEEP = 0.5
 """Nats per sample by which the held-out loss has to fall in the last quarter of the epochs to be
 called unfinished: twice as many epochs gain about as much again, or more. A curved surface whose
-loss had fallen by 0.3 in that quarter gained 0.3 by them; digits, from 4.6, gained 10 and more."""
+loss had fallen by 0.3 in that quarter gained 0.3 by them; digits, after a fall by 4.6, 6.4."""
 
 BESIDE = 0.02
 """The least such fall as a share of log p's quartile range over samples: half a nat is nothing
