@@ -320,6 +320,68 @@ def test_a_product_is_its_blocks():
     assert p.sample(generator).shape == (6, 5)
 
 
+SCALED = L.Product(
+    ((L.DiscretizedLogistic(4), (2,)), (L.Gaussian(0.5), (3, 0)), (L.NegativeBinomial(), (1,)))
+)
+SCALE = torch.tensor([0.3, 1.0, 6.0, 1000.0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("factor", [1.0, 8.0])
+def test_only_the_densities_of_a_product_carry_the_jacobian(factor):
+    scale = SCALE * torch.tensor([factor, 1.0, 1.0, factor])
+    network = AutoencoderNetwork(
+        (4,), 2, architecture=Dense((4,)), likelihood=SCALED, scale=scale
+    ).eval()
+    target = torch.tensor([[0.5, 3.0, 1 / 3, -1.0], [-2.0, 0.0, 1.0, 0.25]])
+    z, batch = torch.randn(2, 2), network.batch(target * scale)
+    expected = network.decode(z).log_prob(target).sum(-1) - torch.log(scale[[0, 3]]).sum()
+    torch.testing.assert_close(network.log_score(z, batch), expected)
+    assert network.measure == "mixed"
+
+
+@torch.no_grad()
+def test_only_the_blocks_that_ask_for_it_are_trained_by_masses():
+    product = L.Product(((L.ContinuousBernoulli(), (1,)), (L.Gaussian(1.0), (0,))))
+    network = AutoencoderNetwork(
+        (2,), 1, architecture=Dense(()), likelihood=product, scale=torch.tensor([2.0, 4.0]),
+        quantum=1.0,
+    ).eval()  # fmt: skip
+    z, batch = torch.randn(3, 1), network.batch(torch.tensor([[3.0, 0.0]]).expand(3, 2))
+    p = network.decode(z)
+    mass, density = p.log_score(batch.target, torch.tensor([0.5, 0.25])), p.log_prob(batch.target)
+    torch.testing.assert_close(network.log_likelihood(z, batch), density[:, 0] + mass[:, 1])
+    assert network.measure == "mass"
+
+
+def test_a_product_within_a_product_has_plain_parts():
+    inner = L.Product(((L.Bernoulli(), (1,)), (L.Gaussian(), (0, 2))))
+    outer = L.Product(((inner, (4, 0, 3)), (L.Poisson(), (1, 2))))
+    parts = ((L.Bernoulli(), (0,)), (L.Gaussian(), (4, 3)), (L.Poisson(), (1, 2)))
+    assert outer.parts(5) == parts
+    with pytest.raises(UsageError, match="names 5 columns, but samples have 6"):
+        outer.parts(6)
+
+
+@pytest.mark.parametrize(
+    "likelihood", [L.Poisson(), L.NegativeBinomial(), L.NegativeBinomial(True)]
+)
+def test_means_of_counts_set_out_from_what_is_usual(likelihood):
+    usual = torch.tensor([2.0, 1e4, 0.5])
+    product = L.Product(((L.Gaussian(), (2,)), (likelihood, (1, 0))))
+    network = AutoencoderNetwork(
+        (3,), 1, architecture=Dense(()), likelihood=product, fill=usual
+    ).eval()
+    with torch.no_grad():
+        network.decoder[-1].weight.zero_()
+        plain = product.start(torch.zeros(3))
+        mean = network.decode(torch.zeros(1, 1)).mean[0]
+    present = 0.5 if likelihood == L.NegativeBinomial(True) else 1.0
+    torch.testing.assert_close(mean[:2], (usual[:2] + 1) * present, rtol=1e-3, atol=0)
+    assert mean[2] == 0
+    assert not plain.any()
+
+
 REFUSED = {
     "negative variance": lambda: L.Gaussian(-1.0),
     "unknown variance": lambda: L.Gaussian("guessed"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isthmus.data.scaling import fit_scaling
+from isthmus.data.scaling import fit_scaling, join_scalings
 
 
 def test_pixels_that_were_never_observed_do_not_shrink_the_common_scale():
@@ -13,3 +13,12 @@ def test_pixels_that_were_never_observed_do_not_shrink_the_common_scale():
     mask[:, 3:] = False
     scaling = fit_scaling(x, "standard", shared=True, mask=mask)
     np.testing.assert_allclose(scaling.scale, x[:, :3].var(axis=0).mean() ** 0.5, rtol=1e-6)
+
+
+def test_each_block_of_columns_keeps_its_own_scaling_and_the_rest_stays():
+    x = np.random.default_rng(0).normal([5, 0, 200, 0], [3, 1, 40, 1], size=(50, 4))
+    standard = fit_scaling(x[:, [2, 0]], "standard")
+    unit = fit_scaling(x[:, [1]], "unit", limits=(-4.0, 4.0))
+    joined = join_scalings(4, [((2, 0), standard), ((1,), unit)])
+    np.testing.assert_allclose(joined.offset, [x[:, 0].mean(), -4, x[:, 2].mean(), 0], rtol=1e-6)
+    np.testing.assert_allclose(joined.scale, [x[:, 0].std(), 8, x[:, 2].std(), 1], rtol=1e-6)

@@ -20,7 +20,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
 from isthmus.errors import DataError, IsthmusWarning, NumericalError, RunCorruptError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
-from isthmus.estimators.auto import choose_architecture, choose_likelihood
+from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_scaling
 from isthmus.models import likelihoods as L
 from isthmus.models.corruption import GaussianNoise, Masking
 from isthmus.models.networks import Convolutional, Dense
@@ -133,6 +133,113 @@ def test_drawn_values_with_noise_lie_where_the_data_do(name):
         assert drawn.max() <= x.max() + 1e-5
     if name != "images in [0, 1]":
         assert_allclose(drawn, np.round(drawn), atol=1e-5)
+
+
+SPREADS = np.geomspace(0.3, 1000, 8)
+
+
+def surveyed(n: int = 600) -> np.ndarray:
+    """Eight real columns of three latents, of very different scales, and whole numbers 0 to 7."""
+    generator = np.random.default_rng(1)
+    z, w = generator.normal(size=(n, 3)), generator.normal(size=(3, 8))
+    real = z @ w / np.linalg.norm(w, axis=0) + 0.25 * generator.normal(size=(n, 8)) + 2
+    ship = np.clip(np.round(3.5 + 1.6 * z[:, 0]), 0, 7)
+    return np.column_stack([real * SPREADS, ship])
+
+
+SETTLED: dict[str, Any] = SMALL | {"epochs": 60, "learning_rate": 0.01, "batch_size": 32}
+
+
+def test_one_column_of_counts_spoils_no_real_one():
+    x = surveyed()
+    train, test = x[:480], x[480:]
+    model = VariationalAutoencoder(3, early_stopping=False, **SETTLED).fit(train)
+    assert isinstance(model.choices_.likelihood, L.Product)
+    assert_allclose(model.network_.offset, [*train[:, :8].mean(0), 0], rtol=1e-5)
+    assert_allclose(model.network_.scale, [*train[:, :8].std(0), 1], rtol=1e-5)
+    unexplained = ((model.reconstruct(test) - test) ** 2).mean(0) / test.var(0)
+    assert (unexplained < 0.2).all()
+    alike = VariationalAutoencoder(3, likelihood=L.Gaussian("per-feature"), **SETTLED).fit(train)
+    log_p = model.score(test)
+    assert log_p > TruncatedSVD(3, random_state=0).fit(train).score(test)
+    assert log_p > alike.score(test) - 2
+    assert model.measure_ == alike.measure_ == "mixed"
+
+
+def test_gaps_of_a_mixed_table_are_filled_as_surely_as_is_said():
+    x = surveyed()
+    mask = np.random.default_rng(0).random(x.shape) > 0.15
+    model = VariationalAutoencoder(3, **SETTLED).fit(x, mask=mask)
+    filled, deviation = model.fill(x, mask=mask)
+    hit = np.abs(filled - x) <= 2 * deviation
+    assert (hit.mean(0, where=~mask) > 0.85).all()
+    assert (deviation.mean(0, where=~mask)[:8] < 0.6 * x[:, :8].std(0)).all()
+
+
+@both
+def test_the_real_columns_of_a_mixed_table_follow_their_units(kind):
+    factors = np.array([*np.geomspace(1e-3, 1e5, 8), 1.0])
+    x = surveyed(200)
+    agree(kind(2, **SMALL), x * factors, x, -np.log(factors).sum())
+
+
+def test_whole_numbers_are_said_to_be_taken_as_counts():
+    likelihood, reason = choose_likelihood(describe(Dataset(surveyed())))
+    assert likelihood == L.Product(
+        ((L.NegativeBinomial(), (8,)), (L.Gaussian("per-feature"), tuple(range(8))))
+    )
+    assert "1 of whole numbers from 0, taken as counts (NegativeBinomial); 8 of other" in reason
+
+
+def test_large_counts_are_not_climbed_to_from_one():
+    x = surveyed(100)
+    x[:, 8] = rng.poisson(1e6, 100)
+    network = VariationalAutoencoder(3, **SMALL).fit(x).network_
+    with torch.no_grad():
+        decoded = network.decode(torch.zeros(1, 3)).mean[0, 8].item()
+    assert np.log(decoded) == pytest.approx(np.log(1e6), abs=1)
+
+
+def scaling_of(likelihood: L.Likelihood, x: np.ndarray, **more: Any) -> Any:
+    mask = more.get("mask")
+    return choose_scaling(likelihood, describe(Dataset(x, mask=mask)), x, **more)
+
+
+def test_each_block_of_a_product_has_limits_of_its_own():
+    x = np.column_stack(
+        [rng.integers(5, 16, 90), rng.random(90), rng.normal(7, 3, 90), rng.random(90)]
+    )
+    x[:2, 0] = 5, 15
+    product = L.Product(
+        (
+            (L.DiscretizedLogistic(11), (0,)),
+            (L.ContinuousBernoulli(), (1,)),
+            (L.Gaussian(), (2,)),
+            (L.Gaussian(), (3,)),
+        )
+    )
+    mask = np.ones(x.shape, np.bool_)
+    mask[:, 3] = False
+    scaling = scaling_of(product, x, mask=mask)
+    assert_allclose(scaling.offset, [5, 0, x[:, 2].mean(), 0], rtol=1e-6)
+    assert_allclose(scaling.scale, [10, 1, x[:, 2].std(), 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "method", "error", "told"),
+    [
+        (L.NegativeBinomial(), "auto", DataError, "NegativeBinomial holds values in"),
+        (L.ContinuousBernoulli(), "auto", DataError, "continuous in"),
+        (L.Bernoulli(), "auto", DataError, "Bernoulli in a Product holds 0 and 1"),
+        (L.Gaussian(), "standard", UsageError, "NegativeBinomial cannot hold values scaled"),
+        (L.Gaussian(), "unit", DataError, "Gaussian needs values in"),
+    ],
+)
+def test_a_block_that_cannot_hold_its_columns_is_refused(first, method, error, told):
+    x = surveyed(90)[:, [7, 8]]
+    product = L.Product(((first, (0,)), (L.NegativeBinomial(), (1,))))
+    with pytest.raises(error, match=told):
+        scaling_of(product, x, method=method)
 
 
 NOT_BINARY = ["images in [0, 1]", "digits", "digits / 16", "8-bit images", "table in [0, 1]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from isthmus.contracts import Array, BoolArray, FloatArray
 
-__all__ = ["Scaling", "fit_scaling", "moments"]
+__all__ = ["Scaling", "fit_scaling", "join_scalings", "moments"]
 
 _CHUNK = 1 << 24  # values widened to float64 at a time
 
@@ -21,7 +22,7 @@ class Scaling:
     Attributes:
         offset: subtracted.
         scale: divided by; positive.
-        method: ``"none"``, ``"unit"`` or ``"standard"``.
+        method: ``"none"``, ``"unit"`` or ``"standard"``; ``"mixed"``, if not one for all columns.
     """
 
     offset: FloatArray
@@ -62,6 +63,21 @@ def fit_scaling(
     low, high = limits if method == "unit" else (0.0, 1.0)
     width = high - low if high > low else 1.0
     return Scaling(np.asarray(low, np.float32), np.asarray(width, np.float32), method)
+
+
+def join_scalings(d: int, blocks: Iterable[tuple[Sequence[int], Scaling]]) -> Scaling:
+    """One scaling of ``d`` columns from those of its blocks; columns in none stay as they are.
+
+    Example:
+        >>> x = np.array([[1.0, 0.0], [5.0, 3.0]])
+        >>> join_scalings(2, [([0], fit_scaling(x[:, :1], "standard"))]).scale
+        array([2., 1.], dtype=float32)
+    """
+    offset, scale = np.zeros(d, np.float32), np.ones(d, np.float32)
+    for columns, scaling in blocks:
+        offset[list(columns)] = scaling.offset
+        scale[list(columns)] = scaling.scale
+    return Scaling(offset, scale, "mixed")
 
 
 def moments(x: Array, mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:

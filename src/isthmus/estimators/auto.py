@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from isthmus.data.describe import Facts
+from isthmus.contracts import Array, BoolArray
+from isthmus.data.dataset import Dataset
+from isthmus.data.describe import Facts, describe
+from isthmus.data.scaling import Scaling, fit_scaling, join_scalings
+from isthmus.errors import DataError, UsageError
 from isthmus.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -18,8 +23,16 @@ from isthmus.models.likelihoods import (
     Product,
 )
 from isthmus.models.networks import Architecture, Convolutional, Dense
+from isthmus.models.support import Support
 
-__all__ = ["Choices", "choose_architecture", "choose_likelihood", "choose_schedule", "unit_limits"]
+__all__ = [
+    "Choices",
+    "choose_architecture",
+    "choose_likelihood",
+    "choose_scaling",
+    "choose_schedule",
+    "unit_limits",
+]
 
 _UPDATES = 12_000  # enough for a network of a few layers to settle at Adam's usual rate
 _MOST_LEVELS = 65_536
@@ -67,18 +80,18 @@ def choose_likelihood(facts: Facts, *, free_mean: bool = False) -> tuple[Likelih
 
 
 def _product(kinds: tuple[str, ...]) -> tuple[Likelihood, str]:
-    members: dict[str, Likelihood] = {
-        "binary": Bernoulli(),
-        "count": NegativeBinomial(),
-        "real": Gaussian("per-feature"),
+    members: dict[str, tuple[Likelihood, str]] = {
+        "binary": (Bernoulli(), "of 0 and 1"),
+        "count": (NegativeBinomial(), "of whole numbers from 0, taken as counts"),
+        "real": (Gaussian("per-feature"), "of other numbers"),
     }
-    blocks = []
-    for kind, likelihood in members.items():
+    blocks, told = [], []
+    for kind, (likelihood, meaning) in members.items():
         columns = tuple(i for i, k in enumerate(kinds) if k == kind)
         if columns:
             blocks.append((likelihood, columns))
-    counted = ", ".join(f"{len(columns)} {type(part).__name__}" for part, columns in blocks)
-    return Product(tuple(blocks)), f"the columns are of different kinds: {counted}"
+            told.append(f"{len(columns)} {meaning} ({type(likelihood).__name__})")
+    return Product(tuple(blocks)), f"the columns are of different kinds: {'; '.join(told)}"
 
 
 def _counts(facts: Facts) -> bool:
@@ -92,6 +105,70 @@ def _counts(facts: Facts) -> bool:
         and facts.at_maximum < 1e-4
         and facts.zero_fraction > 0.1
     )
+
+
+def choose_scaling(
+    likelihood: Likelihood,
+    facts: Facts,
+    x: Array,
+    mask: BoolArray | None = None,
+    *,
+    method: Literal["auto", "none", "unit", "standard"] = "auto",
+) -> Scaling:
+    """The scaling that the likelihood asks for; of a product, that of each block by itself.
+
+    Args:
+        likelihood: of the samples.
+        facts: about them.
+        x: the training samples, dense, ``(n, d)``, data units.
+        mask: True where a value was observed, ``(n, d)``.
+        method: one for all columns, instead of what the likelihood asks for.
+
+    Raises:
+        DataError: the likelihood cannot hold the values.
+        UsageError: it cannot hold any values that are scaled so.
+    """
+    shared = len(facts.sample_shape) > 1
+    if not isinstance(likelihood, Product):
+        return _scaling(likelihood, facts, x, mask, method, shared)
+    blocks = []
+    for part, columns in likelihood.parts(x.shape[1]):
+        some, seen = x[:, columns], None if mask is None else mask[:, columns]
+        if seen is None or seen.any():
+            own = describe(Dataset(some, mask=seen))
+            if isinstance(part, Bernoulli) and not own.binary:
+                raise DataError(
+                    "a Bernoulli in a Product holds 0 and 1, but its columns have other values",
+                    remedy="choose ContinuousBernoulli() for them, or 'auto'",
+                )
+            blocks.append((columns, _scaling(part, own, some, seen, method, shared)))
+    return join_scalings(x.shape[1], blocks)
+
+
+def _scaling(
+    likelihood: Likelihood,
+    facts: Facts,
+    x: Array,
+    mask: BoolArray | None,
+    method: Literal["auto", "none", "unit", "standard"],
+    shared: bool,
+) -> Scaling:
+    name, support = type(likelihood).__name__, likelihood.support
+    method = likelihood.scaling if method == "auto" else method
+    if (support.integer and method != "none") or (method == "standard" and support != Support()):
+        raise UsageError(f"{name} cannot hold values scaled by {method!r}; set scaling='auto'")
+    if method == "unit" and not facts.unit_interval and facts.levels is None:
+        raise DataError(
+            f"{name} needs values in [0, 1], but they are continuous in "
+            f"[{facts.minimum:g}, {facts.maximum:g}]",
+            remedy="choose Gaussian(), or scale the data to [0, 1]",
+        )
+    scaling = fit_scaling(x, method, limits=unit_limits(facts), shared=shared, mask=mask)
+    if method != "standard":
+        ends = np.array([facts.minimum, facts.maximum])
+        low, high = ((ends - scaling.offset) / scaling.scale).round(6).tolist()
+        support.check(low, high, facts.integer, name)
+    return scaling
 
 
 def unit_limits(facts: Facts) -> tuple[float, float]:

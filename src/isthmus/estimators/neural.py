@@ -15,15 +15,15 @@ from torch import Tensor
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.balance import balanced_rows
 from isthmus.data.describe import Facts, describe
-from isthmus.data.scaling import Scaling, fit_scaling
+from isthmus.data.scaling import Scaling
 from isthmus.data.splits import split
 from isthmus.errors import DataError, IsthmusWarning, UsageError
 from isthmus.estimators.auto import (
     Choices,
     choose_architecture,
     choose_likelihood,
+    choose_scaling,
     choose_schedule,
-    unit_limits,
 )
 from isthmus.estimators.inputs import Inputs, read_inputs
 from isthmus.estimators.predictive import PredictiveEstimator, as_samples
@@ -193,28 +193,9 @@ class NetworkEstimator(PredictiveEstimator):
         )
 
     def _scale(self, train: Inputs, facts: Facts) -> Scaling:
-        likelihood = self.choices_.likelihood
-        method = likelihood.scaling if self.scaling == "auto" else self.scaling
-        if method == "unit" and not facts.unit_interval and facts.levels is None:
-            raise DataError(
-                f"{type(likelihood).__name__} needs values in [0, 1], but they are continuous in "
-                f"[{facts.minimum:g}, {facts.maximum:g}]",
-                remedy="choose Gaussian(), or scale the data to [0, 1]",
-            )
         dense = train.x.toarray() if hasattr(train.x, "toarray") else train.x
-        scaling = fit_scaling(
-            dense,
-            method,
-            limits=unit_limits(facts),
-            shared=len(facts.sample_shape) > 1,
-            mask=train.mask,
-        )
-        if np.ndim(scaling.scale) == 0:
-            ends = np.array([facts.minimum, facts.maximum])
-            low, high = ((ends - scaling.offset) / scaling.scale).round(6).tolist()
-            name = type(likelihood).__name__
-            likelihood.support.check(low, high, facts.integer, name)
-        return scaling
+        likelihood = self.choices_.likelihood
+        return choose_scaling(likelihood, facts, dense, train.mask, method=self.scaling)
 
     def _warn_of_bernoulli(self, facts: Facts) -> None:
         if isinstance(self.choices_.likelihood, Bernoulli) and not facts.binary:

@@ -7,7 +7,7 @@ them itself, so that a saved network is whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -69,6 +69,7 @@ class AutoencoderNetwork(nn.Module):
     scale: Tensor
     quantum: Tensor
     fill: Tensor
+    by_mass: Tensor
 
     def __init__(
         self,
@@ -97,7 +98,11 @@ class AutoencoderNetwork(nn.Module):
         for name, value in (("quantum", quantum), ("fill", fill)):
             wide = torch.as_tensor(value, dtype=torch.float32).expand(d).clone()
             self.register_buffer(name, wide)
-        if response is not None:
+        by_mass = _columns(likelihood, d, lambda part: part.fits_mass)
+        self.register_buffer("by_mass", by_mass, persistent=False)
+        if response is None:
+            _set_out(self.decoder, likelihood.start(self.fill))
+        else:
             response.check(sample_shape, self.offset)
 
     def scaled(self, x: Tensor) -> Tensor:
@@ -163,7 +168,8 @@ class AutoencoderNetwork(nn.Module):
     def compared(self, distribution: Distribution, batch: Batch) -> Tensor:
         """The same for a distribution that :meth:`observed` gave."""
         if self.likelihood.fits_mass:
-            values = distribution.log_score(batch.target, self.quantum / self.scale)
+            grid = self.quantum / self.scale * self.by_mass
+            values = distribution.log_score(batch.target, grid)
         else:
             values = distribution.log_prob(batch.target)
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
@@ -175,8 +181,7 @@ class AutoencoderNetwork(nn.Module):
         """
         distribution = self._responded(self._decoded(self.scoring, z, batch.variance), batch)
         values = distribution.log_score(batch.target, self.quantum / self.scale)
-        if not self.scoring.discrete:
-            values = values - torch.log(self.scale) * (self.quantum == 0)
+        values = values - torch.log(self.scale) * self._densities()
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
 
     def _decoded(self, likelihood: Likelihood, z: Tensor, variance: Tensor | None) -> Distribution:
@@ -193,9 +198,31 @@ class AutoencoderNetwork(nn.Module):
     @property
     def measure(self) -> str:
         """What a log p of this network measures: ``"mass"``, ``"density"`` or ``"mixed"``."""
-        if self.scoring.discrete or bool((self.quantum > 0).all()):
+        densities = self._densities()
+        if not bool(densities.any()):
             return "mass"
-        return "mixed" if bool((self.quantum > 0).any()) else "density"
+        return "density" if bool(densities.all()) else "mixed"
+
+    def _densities(self) -> Tensor:
+        """Which values are scored by a density, ``(d,)``."""
+        discrete = _columns(self.scoring, self.n_features, lambda part: part.discrete)
+        return (self.quantum == 0) & ~discrete.to(self.quantum.device)
+
+
+def _columns(likelihood: Likelihood, d: int, holds: Callable[[Likelihood], bool]) -> Tensor:
+    """Of which of ``d`` columns something holds by their likelihood, ``(d,)``."""
+    held = torch.zeros(d, dtype=torch.bool)
+    for part, columns in likelihood.parts(d):
+        held[list(columns)] = holds(part)
+    return held
+
+
+@torch.no_grad()
+def _set_out(decoder: nn.Module, start: Tensor) -> None:
+    """Let a dense decoder's outputs be about ``start``: large counts are far from e^0."""
+    last = list(decoder.modules())[-1]
+    if isinstance(last, nn.Linear) and last.bias is not None:
+        last.bias.add_(start)
 
 
 def repeat_batch(batch: Batch, times: int) -> Batch:

@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.errors import DataError, UsageError
+from isthmus.errors import UsageError
 from isthmus.models.discrete import (
     BernoulliValues,
     CategoricalValues,
@@ -34,6 +34,7 @@ from isthmus.models.distributions import (
     ProductValues,
 )
 from isthmus.models.special import bounded, inverse_langevin
+from isthmus.models.support import Support
 
 __all__ = [
     "Bernoulli",
@@ -46,7 +47,6 @@ __all__ = [
     "NegativeBinomial",
     "Poisson",
     "Product",
-    "Support",
 ]
 
 
@@ -75,33 +75,6 @@ class Known(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Support:
-    """The values that a likelihood can hold: bounds, and whether only whole numbers."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    integer: bool = False
-
-    def check(self, minimum: float, maximum: float, integer: bool, name: str) -> None:
-        """Refuse values outside.
-
-        Raises:
-            DataError: a value lies outside, or is no whole number where only those belong.
-        """
-        if minimum < self.low or maximum > self.high:
-            raise DataError(
-                f"{name} holds values in [{self.low:g}, {self.high:g}], but the data span "
-                f"[{minimum:g}, {maximum:g}]",
-                remedy="choose another likelihood, or 'auto'",
-            )
-        if self.integer and not integer:
-            raise DataError(
-                f"{name} holds whole numbers, but the data have fractions",
-                remedy="choose another likelihood, or 'auto'",
-            )
-
-
-@dataclass(frozen=True)
 class Likelihood(ABC):
     """Base of all likelihoods.
 
@@ -111,7 +84,7 @@ class Likelihood(ABC):
         fits_mass: whether it is also trained, not only scored, by the mass of quantised values'
             bins: where its density at one value has no upper bound.
         scaling: the scaling of the data that it asks for: none, to the unit interval, or each
-            feature to mean 0 and variance 1.
+            feature to mean 0 and variance 1; each block of a product is asked by itself.
         support: the values that it can hold, in model units.
     """
 
@@ -137,6 +110,10 @@ class Likelihood(ABC):
         """How many numbers an encoder sees of samples of ``d`` values."""
         return d
 
+    def parts(self, d: int) -> tuple[tuple[Likelihood, tuple[int, ...]], ...]:
+        """Each likelihood that is no product, with its columns among ``d``: here, itself alone."""
+        return ((self, tuple(range(d))),)
+
     def embed(self, x: Tensor) -> Tensor:
         """Samples ``(..., d)`` in model units as an encoder should see them."""
         return x
@@ -145,6 +122,10 @@ class Likelihood(ABC):
         """Start values of the likelihood's own learned parameters."""
         del d
         return {}
+
+    def start(self, usual: Tensor) -> Tensor:
+        """Decoder outputs ``(n_outputs,)`` from which to set out to values ``(d,)``: here, 0."""
+        return usual.new_zeros(self.n_outputs(len(usual)))
 
     def _split(self, h: Tensor) -> list[Tensor]:
         return list(h.unflatten(-1, (self.outputs, -1)).unbind(-2))
@@ -275,6 +256,9 @@ class Poisson(Likelihood):
     def embed(self, x: Tensor) -> Tensor:
         return torch.log1p(x)
 
+    def start(self, usual: Tensor) -> Tensor:
+        return torch.log1p(usual)
+
     def limits(self) -> dict[str, tuple[float, float]]:
         return {"rate": (math.exp(-20), math.exp(20))}
 
@@ -304,6 +288,9 @@ class NegativeBinomial(Likelihood):
 
     def initial(self, d: int) -> dict[str, Tensor]:
         return {"log_dispersion": torch.zeros(d)}
+
+    def start(self, usual: Tensor) -> Tensor:
+        return torch.nn.functional.pad(torch.log1p(usual), (0, len(usual) * self.zero_inflated))
 
     def __call__(self, h: Tensor, known: Known) -> Distribution:
         dispersion = bounded(known.learned["log_dispersion"], -12, 12)
@@ -366,6 +353,20 @@ class Product(Likelihood):
         """Whether every block is discrete."""
         return all(likelihood.discrete for likelihood, _ in self.blocks)
 
+    @property
+    def fits_mass(self) -> bool:  # type: ignore[override]
+        """Whether some block is trained by the mass of bins."""
+        return any(likelihood.fits_mass for likelihood, _ in self.blocks)
+
+    def parts(self, d: int) -> tuple[tuple[Likelihood, tuple[int, ...]], ...]:
+        if (named := sum(len(columns) for _, columns in self.blocks)) != d:
+            raise UsageError(f"the Product names {named} columns, but samples have {d} values")
+        return tuple(
+            (plain, tuple(columns[i] for i in inner))
+            for likelihood, columns in self.blocks
+            for plain, inner in likelihood.parts(len(columns))
+        )
+
     def n_outputs(self, d: int) -> int:
         return sum(likelihood.n_outputs(len(columns)) for likelihood, columns in self.blocks)
 
@@ -374,6 +375,9 @@ class Product(Likelihood):
 
     def embed(self, x: Tensor) -> Tensor:
         return torch.cat([part.embed(x[..., list(c)]) for part, c in self.blocks], -1)
+
+    def start(self, usual: Tensor) -> Tensor:
+        return torch.cat([part.start(usual[list(c)]) for part, c in self.blocks])
 
     def initial(self, d: int) -> dict[str, Tensor]:
         return {
