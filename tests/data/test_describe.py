@@ -277,3 +277,9 @@ def test_mnist_sized_data_take_about_a_second():
     start = time.perf_counter()
     describe(Dataset(x))
     assert time.perf_counter() - start < 3
+
+
+def test_years_are_no_counts():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.integers(1990, 1998, 300), rng.poisson(3, 300), rng.normal(size=300)])
+    assert describe(Dataset(x)).column_kinds == ("real", "count", "real")

@@ -271,11 +271,16 @@ def _levels(quantum: FloatArray, columns: Columns) -> int | None:
 def _kinds(values: Values, columns: Columns) -> tuple[str, ...]:
     """The kind of each column; what says little is of the commonest kind that admits it.
 
-    That is a constant column, and one of 0 and 1 among counts that may be a rare count.
+    That is a constant column, and one of 0 and 1 among counts that may be a rare count. Whole
+    numbers that certainly vary less than half as much as counts of their size, such as years,
+    are no counts: the variance is at most ((high - low) / 2)^2 (Popoviciu 1935), the mean at
+    least low.
     """
-    count = columns.whole & (columns.low >= 0)
+    spread = (columns.high - columns.low) ** 2 / 4
+    count = columns.whole & (columns.low >= 0) & (spread >= columns.low / 2)
     kinds = np.where(columns.binary, "binary", np.where(count, "count", "real"))
     unsure = columns.high <= columns.low
+    count |= unsure & columns.whole & (columns.low >= 0)
     if {"binary", "count"} <= set(kinds[~unsure].tolist()):
         unsure |= columns.binary & _may_be_rare_counts(values)
     if unsure.any() and not unsure.all():
