@@ -98,7 +98,7 @@ class Plan:
 
     def _refuse_meaningless(self) -> None:
         """Truncated SVD is not trained."""
-        names = ("likelihood", "architecture", "corruption", "response", "objective", "epochs")
+        names = ("likelihood", "architecture", "corruption", "response", "objective")
         default = {each.name: each.default for each in fields(self)}
         for name in names:
             if getattr(self, name) != default[name]:

@@ -276,8 +276,8 @@ def _kinds(values: Values, columns: Columns) -> tuple[str, ...]:
     are no counts: the variance is at most ((high - low) / 2)^2 (Popoviciu 1935), the mean at
     least low.
     """
-    spread = (columns.high - columns.low) ** 2 / 4
-    count = columns.whole & (columns.low >= 0) & (spread >= columns.low / 2)
+    half, least = columns.high / 2 - columns.low / 2, np.maximum(columns.low, 0)
+    count = columns.whole & (columns.low >= 0) & (half >= np.sqrt(least / 2))
     kinds = np.where(columns.binary, "binary", np.where(count, "count", "real"))
     unsure = columns.high <= columns.low
     count |= unsure & columns.whole & (columns.low >= 0)
