@@ -47,6 +47,7 @@ class Estimate:
         draws: codes drawn for each.
         map: of the map.
         memory: bytes at the peak.
+        fits: how often everything is fitted, cross-fitting included.
     """
 
     epoch: float
@@ -57,6 +58,7 @@ class Estimate:
     draws: int
     map: float
     memory: float
+    fits: int = 1
 
     @property
     def scoring(self) -> float:
@@ -66,11 +68,12 @@ class Estimate:
     @property
     def total(self) -> float:
         """Seconds in all."""
-        return self.epoch * self.epochs + self.scoring + self.map + _REST
+        return self.epoch * self.epochs * self.fits + self.scoring + self.map + _REST
 
     def __str__(self) -> str:
         return (
-            f"at most {duration(self.total)} ({self.epochs} epochs of {duration(self.epoch)}), "
+            f"at most {duration(self.total)} ({self.epochs} epochs of {duration(self.epoch)}"
+            f"{f', {self.fits} times' if self.fits > 1 else ''}), "
             f"{self.memory / 1e9:.1f} GB of memory"
         )
 
@@ -104,13 +107,14 @@ class Budgeted:
         return ", ".join(told)
 
 
-def estimate(network: NetworkEstimator, train: Dataset, held_out: int) -> Estimate:
+def estimate(network: NetworkEstimator, train: Dataset, held_out: int, folds: int = 0) -> Estimate:
     """Try a few batches.
 
     Args:
         network: not fitted.
         train: training samples.
         held_out: how many others there are.
+        folds: of cross-fitting, each a fit of its own.
     """
     automatic = network.batch_size == "auto"
     size = choose_schedule(len(train))[1] if automatic else int(network.batch_size)
@@ -140,6 +144,7 @@ def estimate(network: NetworkEstimator, train: Dataset, held_out: int) -> Estima
         _DRAWS,
         _MAP_SECONDS * n,
         _LIBRARIES + 1.1 * n * width,
+        1 + folds,
     )
 
 
@@ -156,9 +161,10 @@ def fit_to(budget: float, expected: Estimate, n_train: int) -> Budgeted:
     if chosen.scoring > left:
         chosen = replace(chosen, training_scored=min(_FEWEST_SCORED, chosen.training_scored))
     training = max(budget - _REST - chosen.scoring - chosen.map, 0.1 * budget)
-    epochs, samples = int(training / max(expected.epoch, 1e-9)), None
+    epoch = max(expected.epoch * expected.fits, 1e-9)
+    epochs, samples = int(training / epoch), None
     if epochs < _FEWEST_EPOCHS:
-        share = training / (_FEWEST_EPOCHS * expected.epoch)
+        share = training / (_FEWEST_EPOCHS * epoch)
         samples = max(min(n_train, _FEWEST_SAMPLES), int(share * n_train))
     return Budgeted(
         min(max(epochs, _FEWEST_EPOCHS), expected.epochs),

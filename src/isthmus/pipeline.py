@@ -250,7 +250,7 @@ class _Stages:
             len(train) * network.planned_epochs(len(train)) * self.data.n_features < _LONG
         ):
             return
-        expected = estimate(network, self.data[train], len(self.data) - len(train))
+        expected = self._expected(network, train)
         if self.plan.budget is not None:
             self._spend(self.plan.budget, expected, train)
         told = f"expected: {expected}" if self.afford is None else f"in the time: {self.afford}"
@@ -262,12 +262,17 @@ class _Stages:
         left = budget - self.ledger.elapsed
         afford = fit_to(left, expected, len(train))
         if afford.epochs < ENOUGH_EPOCHS and self._convolves():
-            held_out = len(self.data) - len(train)
-            faster = estimate(self._network(dense=True), self.data[train], held_out)
+            faster = self._expected(self._network(dense=True), train)
             left = budget - self.ledger.elapsed
             afford = replace(fit_to(left, faster, len(train)), dense=True)
+        if left <= 0:
+            self.watch.say(f"the least that can be done takes longer than {budget:g} s")
         self.card["budget"] = asdict(afford)
         self._recall_estimate()
+
+    def _expected(self, network: NetworkEstimator, train: Array) -> Estimate:
+        held_out = len(self.data) - len(train)
+        return estimate(network, self.data[train], held_out, self.plan.cross_fit)
 
     def _convolves(self) -> bool:
         automatic = self.plan.architecture == "auto"
