@@ -211,6 +211,10 @@ class Trainer:
         norm = torch.linalg.vector_norm(self.flat.gradient)
         finite = torch.isfinite(norm)
         # The fused kernel divides by the one, and leaves the weights alone where the other is 1.
+        excess: Tensor | None = self._excess(norm, finite)
+        bad: Tensor | None = (~finite).float()
+        if norm.device.type == "cpu" and bool(finite) and (excess is None or bool(excess == 1)):
+            excess = bad = None  # it would write the gradient back; asking a GPU would wait for it
         adam(
             [self.flat.values],
             [self.flat.gradient],
@@ -219,8 +223,8 @@ class Trainer:
             [],
             [self.adam["step"]],
             fused=True,
-            grad_scale=self._excess(norm, finite),
-            found_inf=(~finite).float(),
+            grad_scale=excess,
+            found_inf=bad,
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
