@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,13 @@ def cross_fit(
 
 def _judge(main: Evaluation, train: Array, rows: Array, fit: Fit) -> dict[str, Array]:
     model, baseline = fit(main.data[train])
-    found = Evaluation(model, baseline, main.data, main.splits, main.codes, main.seed, main.name)
-    columns = {"error": found.errors(model, rows), "svd_error": found.errors(baseline, rows)}
+    found = replace(main, model=model, baseline=baseline)
+    judged = {"": model} if model is baseline else {"": model, "svd_": baseline}
+    columns = {f"{prefix}error": found.errors(each, rows) for prefix, each in judged.items()}
     if found.sound:
-        columns["log_p"] = found.log_prob(model, rows)[0]
-        columns["svd_log_p"] = found.log_prob(baseline, rows)[0]
+        columns |= {
+            f"{prefix}log_p": found.log_prob(each, rows)[0] for prefix, each in judged.items()
+        }
     return columns
 
 

@@ -13,9 +13,9 @@ from sklearn.base import clone
 
 from isthmus.data.dataset import Dataset
 from isthmus.errors import IsthmusWarning
-from isthmus.estimators.auto import choose_schedule
 from isthmus.estimators.autoencoders import Autoencoder
 from isthmus.estimators.neural import NetworkEstimator
+from isthmus.evaluation import Evaluation
 
 __all__ = ["ENOUGH_EPOCHS", "Budgeted", "Estimate", "estimate", "fit_to"]
 
@@ -23,12 +23,12 @@ _TRIAL_BATCHES = 8
 _TRIAL_EPOCHS = 3
 _LONG_TRIAL = 2.0  # seconds of an epoch of the trial from which one is enough
 _TRIED_ROWS = 16
-_DRAWS = 64
+_DRAWS, _TRAINING_SCORED = Evaluation.draws, Evaluation.training_scored
 _MAP_SECONDS = 0.003  # of t-SNE, a sample
 _REST = 10.0  # seconds for reading, figures and the page
 _FEWEST_EPOCHS = 5
 _FEWEST_DRAWS = 8
-_TRAINING_SCORED, _FEWEST_SCORED = 2_000, 200
+_FEWEST_SCORED = 200
 ENOUGH_EPOCHS = 20  # from which pictures are learnt by convolutions
 _FEWEST_SAMPLES = 1_000
 _LIBRARIES = 6e8  # bytes
@@ -116,8 +116,7 @@ def estimate(network: NetworkEstimator, train: Dataset, held_out: int, folds: in
         held_out: how many others there are.
         folds: of cross-fitting, each a fit of its own.
     """
-    automatic = network.batch_size == "auto"
-    size = choose_schedule(len(train))[1] if automatic else int(network.batch_size)
+    size = network.planned_batch_size(len(train))
     part = train[: min(len(train), _TRIAL_BATCHES * size)]
     quick = {"early_stopping": False, "balance": False}
     trial: Any = clone(network).set_params(epochs=1, **quick)

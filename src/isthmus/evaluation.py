@@ -212,11 +212,14 @@ class Evaluation:
 
     def errors(self, model: Any, rows: Array) -> FloatArray:
         """Mean squared errors of some rows' reconstructions, ``(m,)``."""
+        return self.errors_of(model.reconstruct(self.data[rows]), rows)
+
+    def errors_of(self, guess: Array, rows: Array) -> FloatArray:
+        """Those of any guess at the rows, one for each or one for all, ``(m,)``."""
         part = self.data[rows]
         scale = self.baseline.scale_.reshape(self.data.sample_shape)
-        return reconstruction_error(
-            dense(part) / scale, model.reconstruct(part) / scale, part.mask
-        )
+        scaled = np.broadcast_to(guess / scale, part.shape)
+        return reconstruction_error(dense(part) / scale, scaled, part.mask)
 
 
 def dense(data: Dataset) -> Array:

@@ -12,11 +12,10 @@ import numpy as np
 
 from isthmus.analysis.comparison import paired_difference
 from isthmus.analysis.doctor import Evidence, diagnose, pit_histogram, share_at_bounds
-from isthmus.analysis.scores import reconstruction_error
 from isthmus.analysis.traversals import active_units
 from isthmus.contracts import Array, FloatArray
-from isthmus.data.dataset import Dataset
 from isthmus.data.describe import resized_from
+from isthmus.data.scaling import means
 from isthmus.data.splits import PARTS
 from isthmus.estimators.auto import choose_schedule
 from isthmus.estimators.neural import NetworkEstimator
@@ -113,25 +112,15 @@ def _of_split(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict
 
 def _beside_mean(evaluation: Evaluation, scores: SampleScores) -> dict[str, Any]:
     """How the reconstructions compare with predicting the training mean, on held-out samples."""
-    rows, mean = evaluation.held_out, _mean(evaluation.data[evaluation.rows("train")])
-    part, scale = evaluation.data[rows], evaluation.baseline.scale_.reshape(mean.shape)
-    predicted = np.broadcast_to(mean / scale, (len(rows), *mean.shape))
-    error = reconstruction_error(dense(part) / scale, predicted, part.mask)
-    own = scores.error[rows]
+    rows, train = evaluation.held_out, evaluation.data[evaluation.rows("train")]
+    flat = None if train.mask is None else train.mask.reshape(len(train), -1)
+    mean = means(train.flat, flat).reshape(train.sample_shape)
+    error, own = evaluation.errors_of(mean, rows), scores.error[rows]
     judged = np.isfinite(error) & np.isfinite(own)
     if not judged.any():
         return {}
     gain = paired_difference(error[judged], own[judged], seed=evaluation.seed)
     return {"mean_error": float(error[judged].mean()), "mean_gain": asdict(gain)}
-
-
-def _mean(data: Dataset) -> FloatArray:
-    """Of the observed values of each feature; 0 where there is none."""
-    x: Any = dense(data)
-    seen = np.ones((1,) * x.ndim, np.bool_) if data.mask is None else data.mask
-    total = np.sum(x, axis=0, where=seen, dtype=np.float64)
-    count = len(x) if data.mask is None else np.maximum(seen.sum(axis=0), 1)
-    return np.asarray(total / count)
 
 
 def _of_training(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,10 +159,12 @@ def _at_bounds(evaluation: Evaluation, rows: Array) -> dict[str, float] | None:
         return None
     network = evaluation.model.network_
     limits = network.likelihood.limits()
+    if not limits:
+        return {}
     part, codes = evaluation.data[rows], evaluation.codes[rows]
     spacing = network.quantum.cpu().numpy().reshape(evaluation.data.sample_shape)
     surprising = np.abs(dense(part) - evaluation.model.decode(codes)) >= spacing / 2
     if part.mask is not None:
         surprising &= part.mask
-    named = evaluation.model.likelihood_parameters(codes) if limits else {}
+    named = evaluation.model.likelihood_parameters(codes)
     return {name: share_at_bounds(named[name], *ends, surprising) for name, ends in limits.items()}

@@ -49,7 +49,7 @@ _MISSING = (
     "Values that were not observed enter neither the likelihood nor the scaling, nor truncated "
     "SVD, nor any measure below; reconstructions fill them in."
 )
-_LONG = 30_000  # sample-epochs from which the time is worth a trial
+_LONG = 30_000  # values seen in training from which the time is worth a trial
 
 
 def analyse(
@@ -398,7 +398,6 @@ class _Stages:
         self.scores = SampleScores(*(kept[name] for name in names))
 
     def _entries(self) -> None:
-
         assert self.hidden is not None
         models = {MODELS[self.plan.model]: self.model, "truncated SVD": self.baseline}
         guesses = {name: model.reconstruct(self.data) for name, model in models.items()}

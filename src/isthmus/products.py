@@ -59,11 +59,11 @@ def write_filled(run: Run, data: Dataset, out: Path) -> int:
     if data.mask is None or data.mask.all():
         remedy = "read them with --missing mask, or give --mask FILE"
         raise DataError("no value is missing", where=data.source, remedy=remedy)
+    if out.suffix != ".npz" and len(data.sample_shape) > 1:
+        raise UsageError("pictures do not fit a table", where=out, remedy="write a .npz")
     values, deviation = _asked(run, data, run.model.fill)
     if out.suffix == ".npz":
         write_arrays(out, {"x": values, "standard_deviation": deviation, "ids": data.ids})
-    elif values.ndim > 2:
-        raise UsageError("pictures do not fit a table", where=out, remedy="write a .npz")
     else:
         names = data.feature_names or tuple(f"x{i}" for i in range(values.shape[1]))
         columns = dict(zip(names, values.T, strict=True))

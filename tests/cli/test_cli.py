@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -230,3 +231,26 @@ def test_an_unfinished_run_says_so(run_cli, tmp_path):
     ended, _, stderr = run_cli("report", "run")
     assert ended == 7
     assert "is unfinished; go on with: isthmus fit DATA -o RUN --resume" in stderr
+
+
+def test_commands_to_try_name_the_data_as_they_were_typed(run_cli, tmp_path):
+    (tmp_path / "my data").mkdir()
+    x = table()
+    x[:, 2] = 1.0
+    np.save(tmp_path / "my data" / "a b.npy", x[:20])
+    fit = ("fit", "my data/a b.npy", "-o", "run", "--model", "svd", "--latent", "1")
+    ended, stdout, _ = run_cli(*fit)
+    assert ended == 0
+    tried = re.findall(r"try: (isthmus fit .*)", stdout)
+    assert tried
+    assert all(shlex.split(command)[2] == "my data/a b.npy" for command in tried)
+
+
+def test_somebody_elses_files_are_not_swept_away_by_resume(run_cli, tmp_path):
+    np.save(tmp_path / "a.npy", table())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.tmp").write_text("mine")
+    ended, _, stderr = run_cli("fit", "a.npy", "-o", "mine", "--resume")
+    assert ended == 2
+    assert "holds no run to go on with" in stderr
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.tmp"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy.sparse import csr_array
 
-from isthmus.data.scaling import fit_scaling, join_scalings
+from isthmus.data.scaling import fit_scaling, join_scalings, means
 
 
 def test_pixels_that_were_never_observed_do_not_shrink_the_common_scale():
@@ -22,3 +24,11 @@ def test_each_block_of_columns_keeps_its_own_scaling_and_the_rest_stays():
     joined = join_scalings(4, [((2, 0), standard), ((1,), unit)])
     np.testing.assert_allclose(joined.offset, [x[:, 0].mean(), -4, x[:, 2].mean(), 0], rtol=1e-6)
     np.testing.assert_allclose(joined.scale, [x[:, 0].std(), 8, x[:, 2].std(), 1], rtol=1e-6)
+
+
+def test_the_training_mean_is_of_observed_values():
+    x = np.array([[1.0, 9.0], [3.0, 9.0], [9.0, 9.0]])
+    mask = np.array([[True, False], [True, False], [False, False]])
+    assert means(x, mask).tolist() == [2.0, 0.0]
+    assert means(x).tolist() == pytest.approx([13 / 3, 9.0])
+    assert means(csr_array(x)).tolist() == pytest.approx([13 / 3, 9.0])

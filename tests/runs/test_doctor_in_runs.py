@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 import isthmus
-from isthmus.examination import _mean
 
 SHAPE = isthmus.Dense((32,))
 
@@ -129,10 +128,3 @@ def test_no_seed_is_offered_for_a_class_in_fewer_groups_than_parts(analysed):
     )
     found = analysed(data, model="svd")["missing-classes"]
     assert (found["command"], "no seed helps" in found["remedy"]) == ("", True)
-
-
-def test_the_training_mean_is_of_observed_values():
-    x = np.array([[1.0, 9.0], [3.0, 9.0], [9.0, 9.0]])
-    mask = np.array([[True, False], [True, False], [False, False]])
-    assert _mean(isthmus.Dataset(x, mask=mask)).tolist() == [2.0, 0.0]
-    assert _mean(isthmus.Dataset(x)).tolist() == pytest.approx([13 / 3, 9.0])

@@ -334,6 +334,7 @@ def _analyse(
     from isthmus.pipeline import analyse
     from isthmus.plan import parse_plan
     from isthmus.signals import Signals
+    from isthmus.training.loop import INTERRUPTED
 
     own = {} if splits is None else {"splits": splits.name}
     told = as_flags(options | own) + as_flags(_changed(plan))
@@ -354,7 +355,7 @@ def _analyse(
     else:
         print_summary(run, data)
         print_next(f"isthmus sample {shlex.quote(str(out))} -n 64 -o samples.png")
-    if run.card.get("training", {}).get("stopped") == "interrupted":
+    if run.card.get("training", {}).get("stopped") == INTERRUPTED:
         typer.echo("training was interrupted: --resume goes on with it", err=True)
         raise typer.Exit(130)
 

@@ -27,8 +27,9 @@ def print_summary(run: Run, data: str) -> None:
     for finding in (run.doctor or {}).get("findings", []):
         typer.echo(f"{finding['severity']}: {finding['title']} {finding['cause']}")
         if finding["command"]:
-            typed = finding["command"].replace(Path(data).name, shlex.quote(data), 1)
-            typer.echo(f"  try: {typed}")
+            told = f"isthmus fit {shlex.quote(Path(data).name)} "
+            typed = f"isthmus fit {shlex.quote(data)} "
+            typer.echo(f"  try: {finding['command'].replace(told, typed, 1)}")
     typer.echo(f"report: {run.path / 'report.html'}")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray
 
-__all__ = ["Scaling", "fit_scaling", "join_scalings", "moments"]
+__all__ = ["Scaling", "fit_scaling", "join_scalings", "means", "moments"]
 
 _CHUNK = 1 << 24  # values widened to float64 at a time
 
@@ -80,16 +81,34 @@ def join_scalings(d: int, blocks: Iterable[tuple[Sequence[int], Scaling]]) -> Sc
     return Scaling(offset, scale, "mixed")
 
 
+def means(x: Any, mask: BoolArray | None = None) -> FloatArray:
+    """Mean of each column of ``(n, d)``, dense or sparse, over the observed values, in float64.
+
+    0 where nothing was observed.
+    """
+    if issparse(x):
+        return np.asarray(x.mean(0, dtype=np.float64)).ravel()
+    total = sum(_observed(x[b], mask, b).sum(0) for b in _blocks(x))
+    return np.asarray(total / _observations(x, mask), np.float64)
+
+
 def moments(x: Array, mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of each column of ``(n, d)`` over the observed values, in float64."""
+    mean = means(x, mask)
+    square = sum((_observed(x[b] - mean, mask, b) ** 2).sum(0) for b in _blocks(x))
+    return mean, np.asarray(square / _observations(x, mask), np.float64)
+
+
+def _blocks(x: Array) -> list[slice]:
+    rows = max(1, _CHUNK // max(x.shape[1], 1))
+    return [slice(start, start + rows) for start in range(0, len(x), rows)]
+
+
+def _observations(x: Array, mask: BoolArray | None) -> FloatArray:
+    """Of each column, ``(d,)``; at least 1."""
     n, d = x.shape
-    rows = max(1, _CHUNK // max(d, 1))
-    blocks = [slice(start, start + rows) for start in range(0, n, rows)]
     count = np.full(d, float(n)) if mask is None else mask.sum(0, dtype=np.float64)
-    count = np.maximum(count, 1)
-    mean = sum(_observed(x[b], mask, b).sum(0) for b in blocks) / count
-    square = sum((_observed(x[b] - mean, mask, b) ** 2).sum(0) for b in blocks)
-    return np.asarray(mean, np.float64), np.asarray(square / count, np.float64)
+    return np.maximum(count, 1)
 
 
 def _observed(block: Array, mask: BoolArray | None, rows: slice) -> FloatArray:

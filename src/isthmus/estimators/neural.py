@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Array, FloatArray
+from isthmus.contracts import Array
 from isthmus.data.balance import balanced_rows
 from isthmus.data.describe import Facts, describe
-from isthmus.data.scaling import Scaling
+from isthmus.data.scaling import Scaling, means
 from isthmus.data.splits import split
-from isthmus.errors import DataError, IsthmusWarning, UsageError
+from isthmus.errors import IsthmusWarning, UsageError
 from isthmus.estimators.auto import (
     Choices,
     choose_architecture,
@@ -102,7 +102,7 @@ class NetworkEstimator(PredictiveEstimator):
         self.seed_ = self._seed()
         train, held_out = self._parts(self._labelled(inputs, y), validation)
         facts = describe(train.dataset)
-        self._refuse_too_small(facts)
+        self._refuse_unfit(facts.n, math.prod(facts.sample_shape))
         self.choices_ = self._choose(facts)
         device = resolve_device(self.device)
         samples = as_samples(train, self.response).to(device)
@@ -126,6 +126,10 @@ class NetworkEstimator(PredictiveEstimator):
     def planned_epochs(self, n: int) -> int:
         """Epochs at most for ``n`` training samples."""
         return choose_schedule(n)[0] if self.epochs == "auto" else self.epochs
+
+    def planned_batch_size(self, n: int) -> int:
+        """Samples a step for ``n`` training samples."""
+        return choose_schedule(n)[1] if self.batch_size == "auto" else self.batch_size
 
     def _objective(self) -> Objective:
         return Reconstruction()
@@ -157,21 +161,10 @@ class NetworkEstimator(PredictiveEstimator):
             return inputs, None
         return _rows(inputs, ~held_out), _rows(inputs, held_out)
 
-    def _refuse_too_small(self, facts: Facts) -> None:
-        d = math.prod(facts.sample_shape)
-        if facts.n < 2:
-            raise DataError("1 sample (n_samples = 1) is too few", remedy="give at least 2")
-        largest = min(facts.n, d)
-        if not 1 <= self.latent_dim <= largest:
-            raise DataError(
-                f"latent_dim should be from 1 to {largest} (n_samples = {facts.n}, "
-                f"n_features = {d}), but got {self.latent_dim}"
-            )
-
     def _choose(self, facts: Facts) -> Choices:
         reasons: dict[str, str] = {}
         likelihood, architecture = self.likelihood, self.architecture
-        epochs, batch_size, why = choose_schedule(facts.n)
+        why = choose_schedule(facts.n)[2]
         if likelihood == "auto":
             free = self.response is not None
             likelihood, reasons["likelihood"] = choose_likelihood(facts, free_mean=free)
@@ -187,8 +180,8 @@ class NetworkEstimator(PredictiveEstimator):
         return Choices(
             likelihood,
             architecture,
-            epochs if self.epochs == "auto" else self.epochs,
-            batch_size if self.batch_size == "auto" else self.batch_size,
+            self.planned_epochs(facts.n),
+            self.planned_batch_size(facts.n),
             reasons,
         )
 
@@ -213,7 +206,7 @@ class NetworkEstimator(PredictiveEstimator):
         )
 
     def _build(self, facts: Facts, scaling: Scaling, train: Inputs) -> AutoencoderNetwork:
-        usual = (_observed_mean(train) - scaling.offset) / scaling.scale
+        usual = (means(train.x, train.mask) - scaling.offset) / scaling.scale
         more = {
             "offset": torch.as_tensor(scaling.offset),
             "scale": torch.as_tensor(scaling.scale),
@@ -280,11 +273,3 @@ class NetworkEstimator(PredictiveEstimator):
 
 def _rows(inputs: Inputs, chosen: Array) -> Inputs:
     return Inputs(inputs.x[chosen], inputs.sample_shape, inputs.dataset[chosen])
-
-
-def _observed_mean(inputs: Inputs) -> FloatArray:
-    """Of each feature, ``(d,)``; 0 where nothing was observed."""
-    if inputs.mask is None:
-        return np.asarray(inputs.x.mean(0, dtype=np.float64)).reshape(-1)  # sparse: a matrix
-    count = np.maximum(inputs.mask.sum(0), 1)
-    return np.asarray(np.add.reduce(inputs.x, 0, np.float64, where=inputs.mask) / count)

@@ -242,13 +242,18 @@ def _refuse(folder: Path, *, resume: bool) -> bool:
     if not held or (resume and begun):
         _sweep(folder)
         return begun
-    if resume and held <= {"log.txt"} | {name for name in held if name.endswith(".tmp")}:
+    if resume and all(map(_is_beginning, held)):
         _sweep(folder)  # it ended before it had looked at the data
         return False
     if resume:
         raise UsageError("holds no run to go on with", where=folder, remedy="choose another -o")
     remedy = "go on with --resume, or choose another -o" if begun else "choose another -o"
     raise UsageError("exists already, and a run is never overwritten", where=folder, remedy=remedy)
+
+
+def _is_beginning(name: str) -> bool:
+    """Whether a run leaves such a file before it has a card: others are somebody else's."""
+    return name in ("log.txt", "log.txt.new") or (name[0] == "." and name.endswith(".tmp"))
 
 
 def _sweep(folder: Path) -> None:

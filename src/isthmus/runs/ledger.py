@@ -13,6 +13,7 @@ from isthmus.errors import IsthmusWarning, RunCorruptError
 from isthmus.runs.card import upgraded
 from isthmus.runs.folder import read_rows, write_rows
 from isthmus.storage import plain, read_json, write_json
+from isthmus.training.loop import INTERRUPTED
 
 __all__ = ["Ledger"]
 
@@ -64,7 +65,7 @@ class Ledger:
                     where=self.folder,
                     remedy="give what the run was begun with, or choose another -o",
                 )
-        if card.get("training", {}).get("stopped") == "interrupted":
+        if card.get("training", {}).get("stopped") == INTERRUPTED:
             done = list(card["stages"])
             card["stages"] = dict.fromkeys(done[: done.index("fit")], "done")
         before: dict[str, list[dict[str, str]]] = {stage: [] for stage in card["stages"]}
