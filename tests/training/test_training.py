@@ -96,7 +96,7 @@ def test_a_linear_autoencoder_finds_the_truncated_svd(k):
 
 
 @pytest.mark.parametrize("corruption", [None, GaussianNoise(0.2)])
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "plateau"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "staged", "plateau"])
 def test_a_resumed_run_is_the_same_run_byte_for_byte(tmp_path, schedule, corruption):
     options = {
         "schedule": schedule,
@@ -279,6 +279,8 @@ def test_schedules():
     assert rates(schedule="constant") == [1e-2] * 6
     cosine = rates(schedule="cosine", batch_size=90)
     assert_allclose(cosine, [0.5e-2 * (1 + math.cos(math.pi * e / 6)) for e in range(6)])
+    staged = rates(schedule="staged")  # 1, then 3, then 9 epochs
+    assert_allclose(staged, [1e-2 * 10 ** (-stage / 7) for stage in (0, 1, 1, 1, 2, 2)])
     validation = samples(30, seed=1)
     plateau = rates(
         schedule="plateau", validation=validation, patience=6, epochs=60, learning_rate=0.05

@@ -40,7 +40,7 @@ class Autoencoder(NetworkEstimator):
         epochs: passes over the data, at most.
         batch_size: samples a step.
         learning_rate: Adam's step size.
-        schedule: ``"constant"``, ``"cosine"`` or ``"plateau"``.
+        schedule: ``"constant"``, ``"cosine"``, ``"staged"`` or ``"plateau"``.
         early_stopping: whether held-out samples choose the best epoch and end training.
         patience: epochs without improvement after which it ends.
         validation_fraction: share of the samples held out for that.
@@ -77,7 +77,7 @@ class Autoencoder(NetworkEstimator):
         epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: float = 1e-3,
-        schedule: Literal["constant", "cosine", "plateau"] = "plateau",
+        schedule: Literal["constant", "cosine", "staged", "plateau"] = "plateau",
         early_stopping: bool = True,
         patience: int | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
@@ -167,7 +167,7 @@ class VariationalAutoencoder(NetworkEstimator):
         epochs: passes over the data, at most.
         batch_size: samples a step.
         learning_rate: Adam's step size.
-        schedule: ``"constant"``, ``"cosine"`` or ``"plateau"``.
+        schedule: ``"constant"``, ``"cosine"``, ``"staged"`` or ``"plateau"``.
         early_stopping: whether held-out samples choose the best epoch and end training.
         patience: epochs without improvement after which it ends.
         validation_fraction: share of the samples held out for that.
@@ -209,7 +209,7 @@ class VariationalAutoencoder(NetworkEstimator):
         epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: float = 1e-3,
-        schedule: Literal["constant", "cosine", "plateau"] = "plateau",
+        schedule: Literal["constant", "cosine", "staged", "plateau"] = "plateau",
         early_stopping: bool = True,
         patience: int | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,

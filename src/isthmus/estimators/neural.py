@@ -59,7 +59,7 @@ class NetworkEstimator(PredictiveEstimator):
     epochs: int | Literal["auto"]
     batch_size: int | Literal["auto"]
     learning_rate: float
-    schedule: Literal["constant", "cosine", "plateau"]
+    schedule: Literal["constant", "cosine", "staged", "plateau"]
     early_stopping: bool
     patience: int | Literal["auto"]
     validation_fraction: float

@@ -260,6 +260,9 @@ class Trainer:
             share = (epoch + fraction) / self.settings.epochs
             rate = self.settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
             self.learning_rate = rate
+        elif self.settings.schedule == "staged":
+            stage = int(math.log(2 * epoch + 1.5, 3))  # begins at epoch (3^i - 1) / 2
+            self.learning_rate = self.settings.learning_rate * 10 ** (-stage / 7)
 
     def _row(self, epoch: int, names: list[str], losses: Tensor, starts: range) -> EpochRow:
         n = len(self.rows)

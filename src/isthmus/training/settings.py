@@ -21,8 +21,10 @@ class Settings:
         epochs: passes over the data, at most.
         batch_size: samples a step.
         learning_rate: Adam's step size at the start.
-        schedule: ``"constant"``; ``"cosine"``, to zero over all epochs; or ``"plateau"``, divided
-            by three whenever half the patience has passed without a better held-out loss.
+        schedule: ``"constant"``; ``"cosine"``, to zero over all epochs; ``"staged"``, times
+            10^(-i/7) for 3^i epochs, i = 0, 1, ... (Burda et al. 2016, section 5); or
+            ``"plateau"``, divided by three whenever half the patience has passed without a better
+            held-out loss.
         patience: epochs without a better held-out loss after which to stop; None: never.
         clip: the largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
         adam_epsilon: Adam's epsilon.
@@ -35,7 +37,7 @@ class Settings:
     epochs: int = 100
     batch_size: int = 128
     learning_rate: float = 1e-3
-    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    schedule: Literal["constant", "cosine", "staged", "plateau"] = "constant"
     patience: int | None = None
     clip: float | Literal["auto"] | None = "auto"
     adam_epsilon: float = 1e-8
@@ -69,7 +71,7 @@ class Settings:
 
 
 _KINDS = {
-    "schedule": ("constant", "cosine", "plateau"),
+    "schedule": ("constant", "cosine", "staged", "plateau"),
     "precision": ("auto", "float32", "bfloat16"),
 }
 
