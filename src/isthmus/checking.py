@@ -1,0 +1,1 @@
+"""What classifiers and neighbours say of reconstructions and of new samples."""

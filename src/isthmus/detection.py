@@ -1,0 +1,1 @@
+"""How strange each sample is, by scores that are calibrated."""

@@ -1,0 +1,1 @@
+"""The same data with one number of latents after another."""
