@@ -95,6 +95,14 @@ def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
     return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
 
 
+def _where(data: Any) -> str | None:
+    """Where the data lie, so that later commands find them; None for arrays."""
+    if not isinstance(data, str | PathLike):
+        return None
+    path = Path(data)
+    return str(path.resolve()) if path.exists() else str(data)
+
+
 def make_report(run: Run) -> Path:
     """Draw the report of a run anew from what lies in its folder.
 
@@ -196,6 +204,7 @@ class _Stages:
             "format": FORMAT,
             "command": self.command,
             "source": self.data.source,
+            "data": _where(self.given),
             "options": {k: v for k, v in self.options.items() if v is not None},
             "fingerprint": self.data.fingerprint,
             "splits": None if self.own_splits is None else fingerprint(self.own_splits),

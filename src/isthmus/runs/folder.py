@@ -163,6 +163,16 @@ class Run:
         return self._optional("entries.json")
 
     @cached_property
+    def anomalies(self) -> dict[str, Any] | None:
+        """How samples were scored for strangeness, and what could be flagged."""
+        return self._optional("anomalies.json")
+
+    @cached_property
+    def check(self) -> dict[str, Any] | None:
+        """What classifiers and neighbours say of reconstructions and of new samples."""
+        return self._optional("check.json")
+
+    @cached_property
     def examples(self) -> Mapping[str, Array]:
         """The arrays that the report draws."""
         return read_arrays(self.path / "examples.npz")
