@@ -3,7 +3,8 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
-from isthmus.cli.commands import app
+from isthmus.cli import commands, taking  # noqa: F401 - they add themselves
+from isthmus.cli.app import app
 from isthmus.cli.run import main
 
 __all__ = ["app", "main"]

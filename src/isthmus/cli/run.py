@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from isthmus.cli.commands import app
+from isthmus.cli.app import app
 from isthmus.errors import IsthmusError, IsthmusWarning
 from isthmus.signals import Interrupted, Terminated
 

@@ -1,4 +1,4 @@
-"""The options by which data are read, shared by every command that reads them."""
+"""The options that several commands share: how data are read, and how a model is fitted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from isthmus.cli.app import Seed, number
 from isthmus.errors import UsageError
 
-__all__ = ["reads", "seconds"]
+__all__ = ["plans", "reads", "seconds"]
+
+
+def _chosen(help_text: str) -> Any:
+    return Annotated[str, typer.Option(help=help_text)]
 
 
 def _text(help_text: str, *flags: str) -> Any:
     return Annotated[str | None, typer.Option(*flags, help=help_text)]
 
 
-_OPTIONS: dict[str, tuple[Any, Any]] = {
+_READING: dict[str, tuple[Any, Any]] = {
     "key": (_text("The array of a file that holds several."), None),
     "labels": (_text("Array, column or file with the labels."), None),
     "group": (
@@ -48,25 +53,80 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def reads(command: Callable[..., None]) -> Callable[..., None]:
+_PLAN: dict[str, tuple[Any, Any]] = {
+    "model": (_chosen("vae, autoencoder, denoising or svd."), "vae"),
+    "likelihood": (
+        _chosen("auto, or such as Gaussian, 'DiscretizedLogistic(levels=256)'."),
+        "auto",
+    ),
+    "architecture": (
+        _chosen("auto, or such as 'Dense((500, 500))', 'Convolutional((32, 64))'."),
+        "auto",
+    ),
+    "corruption": (_text("Such as 'GaussianNoise(0.3)' or 'Masking(0.25)'."), None),
+    "objective": (_text("Of a vae: such as 'ELBO(beta=4)', 'ImportanceWeighted(5)'."), None),
+    "epochs": (_chosen("Passes over the data, at most, or auto."), "auto"),
+    "batch_size": (_chosen("Samples a step, or auto."), "auto"),
+    "learning_rate": (Annotated[float, typer.Option(help="Adam's step size.")], 1e-3),
+    "precision": (_chosen("auto, float32 or bfloat16."), "auto"),
+    "device": (_chosen("auto, cpu, cuda, ..."), "auto"),
+    "seed": (Seed, 0),
+    "near_duplicates": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--near-duplicates/--no-near-duplicates",
+                help="Keep nearly equal samples on one side of the split.",
+            ),
+        ],
+        True,
+    ),
+    "balance": (
+        Annotated[
+            bool,
+            typer.Option("--balance", help="Show rare classes as often as common, in training."),
+        ],
+        False,
+    ),
+}
+
+_COUNTS = ("epochs", "batch_size")
+
+Command = Callable[..., None]
+Table = dict[str, tuple[Any, Any]]
+
+
+def reads(command: Command) -> Command:
     """Give a command the options of reading; it gets those that were set as ``options``."""
+    return _extended(command, _READING, "options", _parsed)
+
+
+def plans(command: Command) -> Command:
+    """Give a command the settings of a fit; it gets them as ``plan``."""
+    return _extended(command, _PLAN, "plan", _planned)
+
+
+def _extended(
+    command: Command, table: Table, name: str, parse: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Command:
+    """The command with the options of a table, which it gets parsed under one name."""
 
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
-        set_ = {name: arguments.pop(name) for name in _OPTIONS}
-        command(options=_parsed(set_), **arguments)
+        given = {option: arguments.pop(option) for option in table}
+        command(**{name: parse(given)}, **arguments)
 
     hints = get_type_hints(command, include_extras=True)
     own = [
-        parameter.replace(annotation=hints[name])
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name != "options"
+        parameter.replace(annotation=hints[each], kind=inspect.Parameter.KEYWORD_ONLY)
+        for each, parameter in inspect.signature(command).parameters.items()
+        if each != name
     ]
     shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in _OPTIONS.items()
+        inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for each, (kind, default) in table.items()
     ]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+    parameters = own + shared
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     del wrapped.__wrapped__  # its signature is not this one's
@@ -97,6 +157,11 @@ def _parsed(options: dict[str, Any]) -> dict[str, Any]:
         "skip_bad": options["skip_bad"] or None,
     }
     return {name: value for name, value in parsed.items() if value is not None}
+
+
+def _planned(plan: dict[str, Any]) -> dict[str, Any]:
+    counts = {name: number(f"--{name.replace('_', '-')}", plan[name]) for name in _COUNTS}
+    return plan | counts
 
 
 def _size(text: str) -> int | tuple[int, int]:
