@@ -170,7 +170,11 @@ def _changed(plan: dict[str, Any]) -> dict[str, Any]:
 
     flags = {"latent_dim": "latent"}
     default = vars(Plan())
-    changed = {flags.get(k, k): v for k, v in plan.items() if v != default[k] or k == "seed"}
+    changed = {
+        flags.get(name, name): plan[name]
+        for name, usual in default.items()
+        if name in plan and (plan[name] != usual or name == "seed")
+    }
     if changed.pop("near_duplicates", True) is False:
         changed["no_near_duplicates"] = True
     if changed.get("budget") is not None:

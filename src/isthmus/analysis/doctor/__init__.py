@@ -26,6 +26,12 @@ from isthmus.analysis.doctor.about_training import (
     unfinished_training,
     worse_than_mean,
 )
+from isthmus.analysis.doctor.about_trust import (
+    memorisation,
+    score_disagreement,
+    two_sample,
+    unstable_map,
+)
 from isthmus.analysis.doctor.calibration import (
     miscalibrated,
     parameters_at_bounds,
@@ -58,6 +64,10 @@ RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     missing_classes,
     shrunk_images,
     parameters_at_bounds,
+    memorisation,
+    two_sample,
+    unstable_map,
+    score_disagreement,
     dead_latents,
     constant_features,
 )

@@ -105,6 +105,13 @@ class Evidence:
             NaN where nothing was observed.
         at_bounds: share of values at a bound by parameter of the likelihood, see
             :func:`~isthmus.analysis.doctor.share_at_bounds`.
+        two_sample: held-out against new samples: ``method``, ``statistic``, ``p_value``,
+            ``n_real`` and ``n_made``.
+        memorisation: how near new samples are to training samples: ``median_ratio`` (to held-out
+            ones' distances), ``share_nearer``, ``p_value`` and ``n``.
+        anomalies: how the scores of strangeness agree: ``rank_correlation``, ``disagreeing``,
+            ``flagged`` and ``tested``.
+        quality: of the map: ``stability`` over its starts and ``stability_k``.
     """
 
     data: str = "DATA"
@@ -141,6 +148,10 @@ class Evidence:
     log_p_test: Array | None = None
     pit: Array | None = None
     at_bounds: Mapping[str, float] | None = None
+    two_sample: Mapping[str, Any] | None = None
+    memorisation: Mapping[str, Any] | None = None
+    anomalies: Mapping[str, Any] | None = None
+    quality: Mapping[str, Any] | None = None
 
     def fit(self, *options: str) -> str:
         """The run's own command with other options, which replace those of the same name.
