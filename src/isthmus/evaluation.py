@@ -17,10 +17,20 @@ from isthmus.analysis.scores import nearest, reconstruction_error
 from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
+from isthmus.data.entries import hold_out_entries
 from isthmus.data.splits import PARTS
+from isthmus.errors import DataError
 from isthmus.estimators import Autoencoder, TruncatedSVD
+from isthmus.runs.folder import Run
 
-__all__ = ["Evaluation", "SampleScores", "dense"]
+__all__ = ["MODELS", "Evaluation", "SampleScores", "dense", "recalled"]
+
+MODELS = {
+    "vae": "variational autoencoder",
+    "autoencoder": "autoencoder",
+    "denoising": "denoising autoencoder",
+    "svd": "truncated SVD",
+}
 
 _FEWEST_JUDGED = 3  # samples on a map whose quality can be told
 _NEIGHBOURS = 15
@@ -220,6 +230,32 @@ class Evaluation:
         scale = self.baseline.scale_.reshape(self.data.sample_shape)
         scaled = np.broadcast_to(guess / scale, part.shape)
         return reconstruction_error(dense(part) / scale, scaled, part.mask)
+
+
+def recalled(run: Run, data: Dataset) -> Evaluation:
+    """The evaluation of a run whose samples are encoded, and its own data.
+
+    Raises:
+        DataError: the data are not those of the run.
+    """
+    card = run.card
+    if data.fingerprint != card["fingerprint"]:
+        remedy = "give the data that it was made from, read with the same options"
+        raise DataError(f"are not the data of {run.path}", where=data.source, remedy=remedy)
+    plan = card["plan"]
+    if plan["hide_entries"]:
+        data = hold_out_entries(data, plan["hide_entries"], plan["seed"])[0]
+    name, afforded = MODELS[plan["model"]], card.get("budget", {})
+    return Evaluation(
+        run.model,
+        run.baseline or run.model,
+        data,
+        run.splits,
+        run.latents,
+        plan["seed"],
+        name,
+        **{each: afforded[each] for each in ("draws", "training_scored") if each in afforded},
+    )
 
 
 def dense(data: Dataset) -> Array:

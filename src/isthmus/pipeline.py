@@ -25,12 +25,12 @@ from isthmus.estimate import ENOUGH_EPOCHS, Budgeted, Estimate, estimate, fit_to
 from isthmus.estimators import TruncatedSVD
 from isthmus.estimators.auto import choose_architecture
 from isthmus.estimators.neural import NetworkEstimator
-from isthmus.evaluation import Evaluation, SampleScores, dense
+from isthmus.evaluation import SampleScores, dense, recalled
 from isthmus.examination import examined
 from isthmus.leakage import leaky_claim
 from isthmus.models.networks import Convolutional, Dense
 from isthmus.models.specification import to_json
-from isthmus.plan import MODELS, Plan
+from isthmus.plan import Plan
 from isthmus.report.story import write_report
 from isthmus.runs.card import FORMAT, machine, versions
 from isthmus.runs.folder import Run, run_folder, write_arrays, write_rows, write_table
@@ -129,7 +129,6 @@ class _Stages:
     split_file: str | PathLike[str] | None
     hidden: BoolArray | None = None
     trust: FloatArray | None = None
-    model: Any = None
     afford: Budgeted | None = None
     ledger: Ledger = field(init=False)
 
@@ -348,29 +347,15 @@ class _Stages:
         return Hooks(checkpoints, told, self.watch.interrupted)
 
     def _recall_fit(self) -> None:
-        run = Run(self.folder)
-        self.model = run.model
-        self.baseline = run.baseline or run.model
+        self.trained = Run(self.folder)
 
     def _encode(self) -> None:
-        codes = self.model.transform(self.data).astype(np.float32)
+        codes = self.trained.model.transform(self.data).astype(np.float32)
         write_npy(self.folder / "latents.npy", codes)
         self._recall_codes()
 
     def _recall_codes(self) -> None:
-        self.codes = read_npy(self.folder / "latents.npy")
-        names = () if self.afford is None else ("draws", "training_scored")
-        afforded = {name: getattr(self.afford, name) for name in names}
-        self.evaluation = Evaluation(
-            self.model,
-            self.baseline,
-            self.data,
-            self.splits,
-            self.codes,
-            self.plan.seed,
-            MODELS[self.plan.model],
-            **afforded,
-        )
+        self.evaluation = recalled(self.trained, self.truth)
 
     def _map(self) -> None:
         def told(done: int, total: int) -> None:
@@ -408,7 +393,8 @@ class _Stages:
 
     def _entries(self) -> None:
         assert self.hidden is not None
-        models = {MODELS[self.plan.model]: self.model, "truncated SVD": self.baseline}
+        found = self.evaluation
+        models = {found.name: found.model, "truncated SVD": found.baseline}
         guesses = {name: model.reconstruct(self.data) for name, model in models.items()}
         count, seed = int(self.hidden.sum()), self.plan.seed
         rows = entry_table(dense(self.truth), guesses, self.hidden, self.data.mask, seed=seed)

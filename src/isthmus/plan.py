@@ -13,6 +13,7 @@ from isthmus.errors import DataError, UsageError
 from isthmus.estimators import Autoencoder, VariationalAutoencoder
 from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_schedule
 from isthmus.estimators.neural import NetworkEstimator
+from isthmus.evaluation import MODELS
 from isthmus.models.corruption import Corruption, GaussianNoise, Masking
 from isthmus.models.likelihoods import Likelihood
 from isthmus.models.networks import Architecture
@@ -21,13 +22,6 @@ from isthmus.models.responses import Response
 from isthmus.models.specification import parse
 
 __all__ = ["MODELS", "Plan", "examine", "parse_plan"]
-
-MODELS = {
-    "vae": "variational autoencoder",
-    "autoencoder": "autoencoder",
-    "denoising": "denoising autoencoder",
-    "svd": "truncated SVD",
-}
 
 _LARGE = 256  # values a sample, from which 20 latents are a better first try than 10
 
