@@ -64,6 +64,16 @@ HEALTHY = Evidence(
     log_p_test=log_p(-85, 150, seed=1),
     pit=predicted_ranks(),
     at_bounds={"scale": 0.001},
+    two_sample={
+        "method": "area under the ROC curve of a classifier",
+        "statistic": 0.52,
+        "p_value": 0.2,
+        "n_real": 150,
+        "n_made": 150,
+    },
+    memorisation={"median_ratio": 1.02, "share_nearer": 0.04, "p_value": 0.6, "n": 150},
+    anomalies={"rank_correlation": 0.4, "disagreeing": 3, "flagged": 7, "tested": 150},
+    quality={"stability": 0.83, "stability_k": 15, "k": 15},
 )
 
 
@@ -84,6 +94,18 @@ def trained(losses, **more):
     rows = [{"train": {"loss": 0.0}, "validation": {"loss": each}} for each in losses]
     best = int(np.argmin(losses)) + 1
     return {"history": rows, "best_epoch": best, "stopped": "all epochs done"} | more
+
+
+def near(**changed):
+    return {"memorisation": HEALTHY.memorisation | changed}
+
+
+def told_apart(**changed):
+    return {"two_sample": HEALTHY.two_sample | changed}
+
+
+def scored(**changed):
+    return {"anomalies": HEALTHY.anomalies | changed}
 
 
 FALLING = 100 + 200 / np.arange(1, 31)
@@ -241,6 +263,34 @@ PLANTED = [
     ("unfit-likelihood", "warning", {"likelihood": of("Categorical", levels=9)}, "below 9"),
     ("unfit-likelihood", "warning", TWO | {"likelihood": of("ContinuousBernoulli")}, "0 and 1"),
     ("unfit-likelihood", "warning", TWO | {"likelihood": of("Gaussian")}, "0 and 1"),
+    (
+        "memorisation",
+        "warning",
+        near(median_ratio=0.2, p_value=1e-9, share_nearer=0.97),
+        "150 new samples to their nearest training sample is 0.2 of that of held-out samples "
+        "(p = 1e-09); 97 % are nearer than the nearest 5 % of the held-out ones",
+    ),
+    ("memorisation", "warning", near(median_ratio=0.2, p_value=1e-9, share_nearer=None), "1e-09)"),
+    (
+        "two-sample",
+        "warning",
+        told_apart(statistic=0.91, p_value=0.001),
+        "ROC curve of a classifier: 0.91 between 150 held-out and 150 new samples, p = 0.001",
+    ),
+    (
+        "score-disagreement",
+        "warning",
+        scored(disagreeing=6),
+        "disagree on 6 of 150 samples, 7 are flagged; rank correlation 0.40",
+    ),
+    ("score-disagreement", "note", scored(rank_correlation=-0.3), "rank correlation -0.30"),
+    (
+        "unstable-map",
+        "warning",
+        {"quality": {"stability": 0.35, "stability_k": 15}},
+        "35 % of each point's 15 neighbours",
+    ),
+    ("unstable-map", "warning", {"quality": {"stability": 0.35}}, "35 % of each point's neighb"),
 ]
 
 
@@ -316,6 +366,16 @@ FINE = {
     },
     "no rank observed": {"pit": np.full((9, 4), np.nan)},
     "a spread that is wrong by a fifth": {"pit": predicted_ranks(spread=1.2)},
+    "new samples that are nearer by chance": near(median_ratio=0.8, p_value=0.05),
+    "new samples that are farther": near(median_ratio=1.8, p_value=1e-9),
+    "checks that could not be made": {
+        "memorisation": {"median_ratio": None, "p_value": None, "n": 0},
+        "two_sample": {"statistic": None, "p_value": None},
+        "anomalies": {"rank_correlation": None, "disagreeing": None, "flagged": None},
+        "quality": {"stability": None},
+    },
+    "a map without a stability": {"quality": {"method": "pca"}},
+    "scores that disagree where nothing is flagged": scored(flagged=0),
 }
 
 
@@ -377,6 +437,10 @@ NO_COMMAND = {
     ("constant-features", "note"),
     ("constant-features", "warning"),
     ("no-better-than-svd", "note"),
+    ("score-disagreement", "note"),
+    ("score-disagreement", "warning"),
+    ("two-sample", "warning"),
+    ("unstable-map", "warning"),
 }
 
 
