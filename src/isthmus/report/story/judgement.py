@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.contracts import FloatArray
 from isthmus.report import figures
 from isthmus.report.blocks import Picture, Table
 from isthmus.report.histograms import shares
@@ -22,6 +23,7 @@ _MEASURES = {
     "density": "The values are continuous: log p is a density in the data's own units.",
     "mixed": "Some columns lie on a grid, and have probabilities; the others have densities.",
 }
+_FEW_DRAWS = 10  # effective ones, below which an estimate and its error mean little
 _ENTRY_MEASURES = {
     "rmse": "root-mean-square error",
     "r2": "R²",
@@ -204,4 +206,44 @@ def scores(teller: Teller) -> Section | None:
             **{f"share of samples, {part}": share for part, share in drawn.parts.items()},
         },
     )
-    return Section("How probable each sample is", (f"{what} by part of the data.",), (picture,))
+    texts = (f"{what} by part of the data.", _in_bits(teller), _precision(teller))
+    return Section("How probable each sample is", tuple(filter(None, texts)), (picture,))
+
+
+def _in_bits(teller: Teller) -> str:
+    first = teller.run.comparison["models"][0]
+    if not first.get("log_p"):
+        return ""
+    return (
+        f"The mean of the test samples is {interval(first['log_p'])} nats per sample, or "
+        f"{number(first['bits_per_dimension'])} bits per dimension."
+    )
+
+
+def _precision(teller: Teller) -> str:
+    """How large the Monte-Carlo error of log p is, and where it cannot be relied upon."""
+    error, size = (_of_test(teller, name) for name in ("log_p_error", "effective_size"))
+    if not error.size:
+        return ""
+    if not error.any():
+        return "Log p is exact: it has no Monte-Carlo error."
+    middle, high = (number(float(end), 2) for end in np.quantile(error, (0.5, 0.95)))
+    told = (
+        f"Log p is estimated by importance sampling: its Monte-Carlo standard error is {middle} "
+        f"nats for the median test sample, and {high} nats or less for 95 % of them."
+    )
+    if not size.size:
+        return told
+    few = float((size < _FEW_DRAWS).mean())
+    doubt = " Their log p is too low rather than too high, and its error too small." if few else ""
+    return (
+        f"{told} {number(100 * few, 2)} % of them have an effective size below {_FEW_DRAWS} "
+        f"draws.{doubt}"
+    )
+
+
+def _of_test(teller: Teller, name: str) -> FloatArray:
+    """A score of the test samples that have it, ``(m,)``."""
+    column = teller.run.scores.get(name)
+    values = np.empty(0) if column is None else column[teller.run.splits == "test"]
+    return np.asarray(values[np.isfinite(values)])

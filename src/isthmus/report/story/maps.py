@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,28 @@ from isthmus.report.style import counted
 
 __all__ = ["latent_map"]
 
-_MEASURES = ("trustworthiness", "continuity", "neighbour_recall", "kl_divergence")
+_MEASURES = ("trustworthiness", "continuity", "neighbour_recall", "stability", "kl_divergence")
+
+_COLOURINGS = {
+    "trustworthiness": (
+        "map-trust",
+        "Where the map can be trusted: 1 where no stranger is among the neighbours.",
+    ),
+    "stability": (
+        "map-stability",
+        "What another start would have shown as well: the share of each point's neighbours on "
+        "this map that are its neighbours on maps from other starts.",
+    ),
+}
 
 
 def latent_map(teller: Teller) -> Section:
     """The samples by their codes, by label and by how far each place can be trusted."""
     quality = teller.run.quality
-    blocks = [_by_label(teller)]
-    if teller.run.scores.get("trustworthiness") is not None:
-        blocks.append(_by_trust(teller))
+    coloured = [_coloured(teller, name) for name in _COLOURINGS if _is_known(teller, name)]
+    blocks = [_by_label(teller), *coloured]
     texts = [quality["sentence"]] if quality.get("sentence") else []
+    texts += [_stability(quality)] if quality.get("stability") is not None else []
     if quality.get("label_accuracy") is not None:
         texts.append(
             f"Label accuracy of the codes: {accuracy(quality)}. It is the share of test samples "
@@ -60,14 +73,30 @@ def _by_label(teller: Teller) -> Picture:
     )
 
 
-def _by_trust(teller: Teller) -> Picture:
-    run, trust = teller.run, teller.run.scores["trustworthiness"]
+def _is_known(teller: Teller, name: str) -> bool:
+    values = teller.run.scores.get(name)
+    return values is not None and bool(np.isfinite(values).any())
+
+
+def _stability(quality: Mapping[str, Any]) -> str:
+    starts = counted(int(quality.get("stability_seeds") or 1), "further map")
+    return (
+        f"Stability: {100 * quality['stability']:.0f} % of each point's "
+        f"{quality.get('stability_k') or quality.get('k', '')} nearest neighbours on this map are "
+        f"among its nearest on {starts} from other starts, on average."
+    )
+
+
+def _coloured(teller: Teller, name: str) -> Picture:
+    run, values = teller.run, teller.run.scores[name]
+    file, caption = _COLOURINGS[name]
     return teller.picture(
-        "map-trust",
-        figures.latent_map(run.map, values=trust, name="trustworthiness", **_drawn(teller)),
-        "The same map, coloured by the trustworthiness of each point",
-        "Where the map can be trusted: 1 where no stranger is among the neighbours.",
-        _places(teller) | {"trustworthiness": trust},
+        file,
+        figures.latent_map(run.map, values=values, name=name, **_drawn(teller)),
+        f"The same map, coloured by the {name} of each point; the mean is "
+        f"{np.nanmean(values):.2f}",
+        caption,
+        _places(teller) | {name: values},
     )
 
 

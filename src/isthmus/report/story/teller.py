@@ -11,13 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.contracts import Array, FloatArray
-from isthmus.report import figures
 from isthmus.report.blocks import Picture
-from isthmus.report.csv_text import csv_text
+from isthmus.report.keeping import keep
 from isthmus.report.look import MOST_BARS
 from isthmus.report.style import shorten
 from isthmus.runs.folder import Run
-from isthmus.storage import atomic_file, write_text
+from isthmus.storage import atomic_file
 
 __all__ = ["Teller", "display_limits", "write_bytes"]
 
@@ -118,13 +117,7 @@ class Teller:
             caption: what to learn from it.
             numbers: what it was drawn from, a column each.
         """
-        folder = self.run.path / "figures"
-        png = figures.to_png(figure)
-        write_bytes(folder / f"{name}.png", png)
-        write_text(folder / f"{name}.svg", figures.to_svg(figure, title=alt))
-        write_text(folder / f"{name}.csv", csv_text(numbers))
-        files = tuple(f"figures/{name}.{suffix}" for suffix in ("png", "svg", "csv"))
-        return Picture(png, alt, caption, files)
+        return keep(self.run.path, name, figure, alt, caption, numbers)
 
 
 def display_limits(run: Run) -> tuple[float, float] | None:
