@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isthmus.analysis import maps
+from isthmus.analysis import tsne
 from isthmus.analysis.map_quality import quality
 from isthmus.analysis.maps import latent_map
 from isthmus.errors import DataError, IsthmusWarning, UsageError
@@ -27,11 +27,11 @@ def test_neighbours_in_the_codes_are_neighbours_on_the_map(k):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_same_seed_same_bytes_on_any_number_of_threads(monkeypatch, threads):
-    short = tuple(replace(phase, iterations=50) for phase in maps._phases(maps.GRID_FROM))
-    monkeypatch.setattr(maps, "_phases", lambda n: short)
-    monkeypatch.setattr(maps, "GRID_FROM", 100)
+    short = tuple(replace(phase, iterations=50) for phase in tsne.phases(tsne.GRID_FROM))
+    monkeypatch.setattr(tsne, "phases", lambda n: short)
+    monkeypatch.setattr(tsne, "GRID_FROM", 100)
     first = latent_map(blobs(400, 3), seed=4)
-    monkeypatch.setattr(maps, "available_threads", lambda: threads)
+    monkeypatch.setattr(tsne, "available_threads", lambda: threads)
     second = latent_map(blobs(400, 3), seed=4)
     assert first.points.tobytes() == second.points.tobytes()
     assert first.kl_divergence == second.kl_divergence
@@ -113,8 +113,11 @@ def test_perplexity_too_large_names_the_largest():
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"method": "umap"}, UsageError),
+        ({"method": "isomap"}, UsageError),
+        ({"start": "middle"}, UsageError),
         ({"perplexity": 0.5}, UsageError),
+        ({"perplexity": 5, "method": "pca"}, UsageError),
+        ({"codes": np.zeros((9, 2)), "method": "umap"}, DataError),
         ({"perplexity": float("nan")}, UsageError),
         ({"codes": np.zeros((9, 2)), "method": "tsne"}, DataError),
         ({"codes": np.zeros((0, 2))}, DataError),
@@ -147,7 +150,7 @@ def test_the_map_stops_when_it_stands_still():
 
 
 def test_approximate_neighbours_give_as_good_a_map(monkeypatch):
-    monkeypatch.setattr(maps, "APPROXIMATE_FROM", 100)
+    monkeypatch.setattr(tsne, "APPROXIMATE_FROM", 100)
     codes = blobs(300, 5)
     drawn = latent_map(codes)
     assert drawn.settings["neighbours"] == "annoy"
