@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "BoolArray", "FloatArray", "IntArray", "LatentModel", "StrArray"]
+__all__ = [
+    "Array",
+    "BoolArray",
+    "Bound",
+    "FloatArray",
+    "IntArray",
+    "LatentModel",
+    "LogProb",
+    "StrArray",
+]
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 StrArray = NDArray[np.str_]
+
+
+class LogProb(NamedTuple):
+    """Log p(x) of samples, and how far each can be believed; four arrays ``(n,)``.
+
+    Attributes:
+        value: nats, data units.
+        error: Monte-Carlo standard error, nats; 0 where the value is exact.
+        effective_size: draws' worth of information, (sum w)^2 / sum w^2; 1 where it is exact.
+        draws: how many there were; 1 where the value is exact.
+    """
+
+    value: FloatArray
+    error: FloatArray
+    effective_size: FloatArray
+    draws: IntArray
+
+
+class Bound(NamedTuple):
+    """The evidence lower bound of samples and its two parts; three arrays ``(n,)``, nats.
+
+    Attributes:
+        value: ``reconstruction - divergence``, at most log p(x).
+        reconstruction: E_q log p(x|z), data units.
+        divergence: KL(q(z|x) || p(z)).
+    """
+
+    value: FloatArray
+    reconstruction: FloatArray
+    divergence: FloatArray
 
 
 @runtime_checkable

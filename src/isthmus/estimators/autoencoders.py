@@ -11,10 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from isthmus.contracts import FloatArray
+from isthmus.contracts import FloatArray, LogProb
+from isthmus.estimators.evidence import EvidenceEstimator
 from isthmus.estimators.inputs import Inputs
 from isthmus.estimators.neural import NetworkEstimator
-from isthmus.estimators.predictive import finite
+from isthmus.estimators.predictive import exact, finite
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.likelihoods import Likelihood
@@ -22,7 +23,7 @@ from isthmus.models.networks import Architecture
 from isthmus.models.objectives import ELBO, Objective
 from isthmus.models.priors import Prior
 from isthmus.models.responses import Response
-from isthmus.models.variational import VariationalNetwork, importance_log_prob
+from isthmus.models.variational import VariationalNetwork
 
 __all__ = ["Autoencoder", "VariationalAutoencoder"]
 
@@ -114,13 +115,19 @@ class Autoencoder(NetworkEstimator):
         Nats, data units. An autoencoder has no p(x): this is no log p of a sample, only of the
         sample given its own code, and the larger the code, the higher it is.
         """
+        return self._log_prob(X, 1, None, mask, variance)[:2]
+
+    def _log_prob(
+        self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any
+    ) -> LogProb:
+        del k, max_error  # nothing is drawn
         inputs = self._read(X, mask, variance)
 
         def scored(net: AutoencoderNetwork, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
             return (net.log_score(net.code(batch.seen), batch).double(),)
 
         (value,) = self._collect(inputs, scored)
-        return finite(value), np.zeros_like(value)
+        return exact(finite(value))
 
     def posterior(
         self, X: Any, *, mask: Any = None, variance: Any = None
@@ -152,7 +159,7 @@ class Autoencoder(NetworkEstimator):
         super()._restore(facts, tensors)
 
 
-class VariationalAutoencoder(NetworkEstimator):
+class VariationalAutoencoder(EvidenceEstimator):
     """A variational autoencoder (Kingma & Welling 2014) with a likelihood that fits the data.
 
     Args:
@@ -252,32 +259,6 @@ class VariationalAutoencoder(NetworkEstimator):
 
         mean, scale = self._collect(inputs, both)
         return mean, scale
-
-    def log_prob(
-        self, X: Any, *, draws: int = 100, mask: Any = None, variance: Any = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Importance-weighted log p(x) and its standard error, nats, data units, ``(n,)`` each.
-
-        (Burda et al. 2016, eq. 8.) The draws belong to each sample's content, so that neither
-        the order nor the batch size changes a value beyond rounding.
-
-        Args:
-            X: samples.
-            draws: codes a sample.
-            mask: True where observed; the other values are integrated out.
-            variance: known noise variances, data units squared.
-
-        Raises:
-            NumericalError: a sample has no finite log p; its row is named.
-        """
-        inputs = self._read(X, mask, variance)
-
-        def scored(net: Any, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
-            noise = self._noise(batch, raw, draws, self.seed_)
-            return importance_log_prob(net.importance_log_weights(batch, noise))[:2]
-
-        value, error = self._collect(inputs, scored, self._rows(draws))
-        return finite(value), error
 
     def sample(self, n: int = 1, *, noise: bool = False, random_state: Any = None) -> FloatArray:
         """New samples ``(n, *sample_shape)`` in data units.

@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from safetensors import SafetensorError
@@ -16,8 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from isthmus.contracts import FloatArray
-from isthmus.errors import DataError, RunCorruptError
+from isthmus.contracts import FloatArray, LogProb
+from isthmus.errors import DataError, RunCorruptError, UsageError
 from isthmus.estimators.inputs import Inputs, read_inputs
 from isthmus.models.corruption import Corruption
 from isthmus.models.likelihoods import Likelihood
@@ -59,6 +59,79 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     @abstractmethod
     def _restore(self, facts: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
         """The inverse of :meth:`_state`."""
+
+    @abstractmethod
+    def inverse_transform(self, X: Any) -> FloatArray:
+        """Samples that codes ``(n, k)`` stand for, data units."""
+
+    def decode(self, z: FloatArray) -> FloatArray:
+        """The same as :meth:`inverse_transform`."""
+        return self.inverse_transform(z)
+
+    @abstractmethod
+    def _log_prob(
+        self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any
+    ) -> LogProb:
+        """What :meth:`score_samples` gives with its error."""
+
+    @overload
+    def score_samples(
+        self,
+        X: Any,
+        *,
+        k: int = ...,
+        max_error: float | None = ...,
+        return_error: Literal[False] = ...,
+        mask: Any = ...,
+        variance: Any = ...,
+    ) -> FloatArray: ...
+
+    @overload
+    def score_samples(
+        self,
+        X: Any,
+        *,
+        k: int = ...,
+        max_error: float | None = ...,
+        return_error: Literal[True],
+        mask: Any = ...,
+        variance: Any = ...,
+    ) -> LogProb: ...
+
+    def score_samples(
+        self,
+        X: Any,
+        *,
+        k: int = 100,
+        max_error: float | None = None,
+        return_error: bool = False,
+        mask: Any = None,
+        variance: Any = None,
+    ) -> FloatArray | LogProb:
+        """Log p of each sample, nats, data units, ``(n,)``; see :meth:`log_prob`.
+
+        Args:
+            X: samples.
+            k: draws a sample, where it takes any.
+            max_error: the Monte-Carlo standard error asked for, nats: draws are added until it
+                is met.
+            return_error: give a ``LogProb``: the values, their errors, effective sample sizes
+                and draws.
+            mask: True where observed; the other values are integrated out.
+            variance: known noise variances, data units squared.
+
+        Raises:
+            NumericalError: a sample has no finite log p; its row is named.
+            UsageError: ``k`` is no positive number, or ``max_error`` is not positive.
+        """
+        if k < 1 or (max_error is not None and not max_error > 0):
+            raise UsageError(f"k and max_error should be positive, but got {k} and {max_error}")
+        found = self._log_prob(X, k, max_error, mask, variance)
+        return found if return_error else found.value
+
+    def score(self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None) -> float:
+        """Mean of :meth:`score_samples`, nats per sample."""
+        return float(self.score_samples(X, mask=mask, variance=variance).mean())
 
     def fit_transform(
         self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None, **more: Any

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -36,11 +36,25 @@ class Inputs:
     sample_shape: tuple[int, ...]
     dataset: Dataset
 
+    def __getitem__(self, rows: Array) -> Self:
+        """The chosen samples."""
+        return type(self)(self.x[rows], self.sample_shape, self.dataset[rows])
+
     @property
     def mask(self) -> BoolArray | None:
         """True where observed, ``(n, d)``."""
         mask = self.dataset.mask
         return None if mask is None else mask.reshape(len(mask), -1)
+
+    @property
+    def hiding_mask(self) -> BoolArray | None:
+        """The mask, if it hides anything."""
+        return None if self.mask is None or self.mask.all() else self.mask
+
+    @property
+    def partial(self) -> bool:
+        """Whether a value is hidden, or known with noise."""
+        return self.variance is not None or self.hiding_mask is not None
 
     @property
     def variance(self) -> FloatArray | None:

@@ -14,13 +14,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from isthmus.contracts import BoolArray, FloatArray
+from isthmus.contracts import FloatArray, IntArray, LogProb
 from isthmus.data.describe import describe
 from isthmus.errors import UsageError
 from isthmus.estimators.base import LatentEstimator
 from isthmus.estimators.conditional import Conditional, Law, Observed, condition
+from isthmus.estimators.growth import grown
 from isthmus.estimators.inputs import Inputs, read_inputs
+from isthmus.estimators.masses import Grid
 from isthmus.estimators.maximum import Spectrum, maximise
+from isthmus.estimators.predictive import exact
 from isthmus.estimators.solvers import (
     SOLVERS,
     column_moments,
@@ -29,8 +32,8 @@ from isthmus.estimators.solvers import (
     squarable,
     standardised,
 )
-from isthmus.models.special import log_normal_interval
-from isthmus.models.variational import importance_log_prob, keyed_normals, row_keys
+from isthmus.models.importance import WeightSums
+from isthmus.models.variational import keyed_normals, row_keys
 
 __all__ = ["TruncatedSVD"]
 
@@ -115,7 +118,7 @@ class TruncatedSVD(LatentEstimator):
             known = f"{', '.join(SOLVERS[:-1])} or {SOLVERS[-1]}"
             raise UsageError(f"solver should be {known}, not {self.solver!r}")
         self.seed_ = self._seed()
-        seen = _shown_in_part(inputs)
+        seen = inputs.hiding_mask
         x = squarable(inputs.x if seen is None else np.where(seen, inputs.x, 0))
         mean, square = column_moments(x, seen)
         self.mean_ = mean if self.center else np.zeros_like(mean)
@@ -171,7 +174,7 @@ class TruncatedSVD(LatentEstimator):
         Of what was observed in part, or with noise, their expectation.
         """
         inputs = self._read(X, mask, variance)
-        if _is_partial(inputs):
+        if inputs.partial:
             return self._expected(inputs)[0].astype(inputs.dtype)
         projection = (self.components_ / self.scale_).T
         if issparse(inputs.x):
@@ -193,10 +196,6 @@ class TruncatedSVD(LatentEstimator):
         dtype = np.float64 if codes.dtype == np.float64 else np.float32
         return self._shaped(flat.astype(dtype))
 
-    def decode(self, z: FloatArray) -> FloatArray:
-        """The same as :meth:`inverse_transform`."""
-        return self.inverse_transform(z)
-
     def reconstruct(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Samples projected on the components and back, data units."""
         return self.inverse_transform(self.transform(X, mask=mask, variance=variance))
@@ -206,7 +205,7 @@ class TruncatedSVD(LatentEstimator):
     ) -> tuple[FloatArray, FloatArray]:
         """Codes, and the standard deviation of their posterior in probabilistic PCA."""
         inputs = self._read(X, mask, variance)
-        if _is_partial(inputs):
+        if inputs.partial:
             codes, scale = (each.astype(inputs.dtype) for each in self._expected(inputs))
             return codes, scale
         codes = self.transform(X)
@@ -286,7 +285,7 @@ class TruncatedSVD(LatentEstimator):
         """
         d, k = self.n_features_in_, self.latent_dim
         law = Law(np.zeros(d), self.components_, self._variances, self.noise_variance_)
-        mask, pieces = _shown_in_part(inputs), []
+        mask, pieces = inputs.hiding_mask, []
         for rows in inputs.chunks(max(1, _VALUES // max(width * d, k * k))):
             x = inputs.x[rows].toarray() if issparse(inputs.x) else inputs.x[rows]
             seen = None if mask is None else mask[rows]
@@ -301,13 +300,18 @@ class TruncatedSVD(LatentEstimator):
         scale = np.sqrt(self.noise_variance_) * self.scale_.reshape(self.sample_shape_)
         return {"mean": mean, "scale": np.broadcast_to(scale, mean.shape).astype(mean.dtype)}
 
-    def score_samples(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
-        """:meth:`log_prob` without its error, ``(n,)``."""
-        return self.log_prob(X, mask=mask, variance=variance)[0]
+    def value_log_prob(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
+        """Log p(x_j | z) of each value at the sample's own code, ``(n, *sample_shape)``.
 
-    def score(self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None) -> float:
-        """Mean of :meth:`score_samples`, nats per sample."""
-        return float(self.score_samples(X, mask=mask, variance=variance).mean())
+        Nats, data units; masses or densities as :attr:`measure_` says. NaN where hidden.
+        """
+        inputs = self._read(X, mask, variance)
+
+        def told(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+            mean = (given.filled @ self.components_.T) @ self.components_
+            return (self._grid.log_scores(part, mean),)
+
+        return self._shaped(self._collect(inputs, told)[0])
 
     @property
     def measure_(self) -> str:
@@ -325,35 +329,43 @@ class TruncatedSVD(LatentEstimator):
         data. Of quantised values it is the mass of their bins: the density times the posterior
         mean of the ratio of mass to density, by ``draws`` codes from the exact posterior.
         """
+        return self._log_prob(X, draws, None, mask, variance)[:2]
+
+    def _log_prob(
+        self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any
+    ) -> LogProb:
         inputs = self._read(X, mask, variance)
         jacobian = np.where(self.quantum_ > 0, 0.0, np.log(self.scale_))
 
-        def scored(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+        def density(part: Observed, given: Conditional) -> FloatArray:
             lost = jacobian.sum() if part.mask is None else part.mask @ jacobian
-            density = given.log_prob - lost
-            if not (self.quantum_ > 0).any():
-                return density, np.zeros_like(density)
-            value, error, _ = importance_log_prob(self._log_mass_ratios(part, given, draws))
-            return density + value.numpy(), error.numpy()
+            return given.log_prob - lost
 
-        value, error = self._collect(inputs, scored, draws)
-        return value, error
+        def drawn(some: Inputs, _: IntArray, first: int, draws: int) -> WeightSums:
+            def weighed(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
+                ratios = self._log_mass_ratios(part, given, first, draws)
+                weights = ratios + torch.as_tensor(density(part, given))[:, None]
+                return tuple(each.numpy() for each in WeightSums.of(weights))
 
-    def _log_mass_ratios(self, part: Observed, given: Conditional, draws: int) -> Tensor:
-        """Sum over quantised values of log mass - log density, ``(n, draws)``."""
-        chosen = self.quantum_ > 0
+            return WeightSums(*map(torch.from_numpy, self._collect(some, weighed, draws)))
+
+        if (self.quantum_ > 0).any():
+            return grown(inputs, k, max_error, drawn)
+        return exact(self._collect(inputs, lambda part, given: (density(part, given),))[0])
+
+    def _log_mass_ratios(
+        self, part: Observed, given: Conditional, first: int, draws: int
+    ) -> Tensor:
+        """Log mass - log density of the quantised values by codes, ``(n, draws)``."""
         keys = row_keys(torch.as_tensor(part.shown), self.seed_)
-        z = torch.as_tensor(given.draws(keyed_normals(keys, draws, self.latent_dim).numpy()))
-        mean = z.float() @ torch.as_tensor(self.components_[:, chosen]).float()
-        noise = np.broadcast_to(part.noise(self.noise_variance_), part.x.shape[1:])
-        sigma = torch.as_tensor(np.sqrt(noise)[..., chosen]).float().unsqueeze(-2)
-        middle = (torch.as_tensor(part.values[:, chosen]).float()[:, None] - mean) / sigma
-        width = torch.as_tensor((self.quantum_ / self.scale_)[chosen]).float() / sigma
-        log_density = -0.5 * (middle**2 + math.log(2 * math.pi)) - torch.log(sigma)
-        ratio = log_normal_interval(middle, width) - log_density
-        if part.mask is not None:
-            ratio = ratio.where(torch.as_tensor(part.mask[:, None, chosen]), 0.0)
-        return ratio.double().sum(-1)
+        noise = keyed_normals(keys, draws, self.latent_dim, first=first)
+        z = torch.as_tensor(given.draws(noise.numpy())).float()
+        mean = z @ torch.as_tensor(self.components_[:, self.quantum_ > 0]).float()
+        return self._grid.log_mass_ratios(part, mean)
+
+    @property
+    def _grid(self) -> Grid:
+        return Grid(self.quantum_, self.scale_, self.noise_variance_)
 
     def sample(self, n: int = 1, *, noise: bool = False, random_state: Any = None) -> FloatArray:
         """``n`` new samples, data units; with ``noise``, the residual variance is added."""
@@ -387,12 +399,3 @@ class TruncatedSVD(LatentEstimator):
         self.mean_, self.scale_, self.quantum_ = arrays["mean"], arrays["scale"], arrays["quantum"]
         self.explained_variance_ = arrays["explained_variance"]
         self.noise_variance_, self.seed_ = float(facts["noise_variance"]), int(facts["seed"])
-
-
-def _shown_in_part(inputs: Inputs) -> BoolArray | None:
-    """The mask, if it hides anything."""
-    return None if inputs.mask is None or inputs.mask.all() else inputs.mask
-
-
-def _is_partial(inputs: Inputs) -> bool:
-    return inputs.variance is not None or _shown_in_part(inputs) is not None

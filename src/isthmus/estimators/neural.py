@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.contracts import Array
 from isthmus.data.balance import balanced_rows
 from isthmus.data.describe import Facts, describe
 from isthmus.data.scaling import Scaling, means
@@ -159,7 +158,7 @@ class NetworkEstimator(PredictiveEstimator):
         held_out = parts == "validation"
         if not held_out.any():
             return inputs, None
-        return _rows(inputs, ~held_out), _rows(inputs, held_out)
+        return inputs[~held_out], inputs[held_out]
 
     def _choose(self, facts: Facts) -> Choices:
         reasons: dict[str, str] = {}
@@ -269,7 +268,3 @@ class NetworkEstimator(PredictiveEstimator):
         network.load_state_dict(tensors)
         network.scoring = from_json(Likelihood, facts["scoring"])
         self.network_ = network.eval().to(resolve_device(self.device))
-
-
-def _rows(inputs: Inputs, chosen: Array) -> Inputs:
-    return Inputs(inputs.x[chosen], inputs.sample_shape, inputs.dataset[chosen])

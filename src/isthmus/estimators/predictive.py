@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
-from isthmus.contracts import Array, FloatArray
+from isthmus.contracts import Array, FloatArray, LogProb
 from isthmus.errors import NumericalError, UsageError
 from isthmus.estimators.base import LatentEstimator
 from isthmus.estimators.inputs import Inputs
@@ -23,12 +22,12 @@ from isthmus.models.responses import Response
 from isthmus.models.variational import keyed_normals, row_keys
 from isthmus.training.samples import Samples
 
-__all__ = ["PredictiveEstimator", "as_samples", "finite"]
+__all__ = ["PredictiveEstimator", "as_samples", "exact", "finite"]
 
 _ROWS = 1024  # samples encoded or decoded at a time
 _VALUES = 1 << 19  # decoded values held at a time: what lies around them stays in the caches
 
-Compute = Callable[[Any, Batch, Tensor], tuple[Tensor, ...]]
+Compute = Callable[..., tuple[Tensor, ...]]  # of the network, a batch, and it in data units
 
 
 class PredictiveEstimator(LatentEstimator):
@@ -53,10 +52,6 @@ class PredictiveEstimator(LatentEstimator):
         As they are, not as they are measured: without the instrument's response.
         """
         return self._decoded(X, lambda p, net: net.unscaled(p.mean))
-
-    def decode(self, z: FloatArray) -> FloatArray:
-        """The same as :meth:`inverse_transform`."""
-        return self.inverse_transform(z)
 
     def reconstruct(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Samples through the narrow middle and back, data units: as they would be measured."""
@@ -141,19 +136,20 @@ class PredictiveEstimator(LatentEstimator):
         flat = (len(z), self.network_.n_features)
         return {k: v.expand(flat).reshape(shape).cpu().numpy() for k, v in named.items()}
 
-    def score_samples(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
-        """:meth:`log_prob` without its error: nats per sample, data units, ``(n,)``."""
-        return self.log_prob(X, mask=mask, variance=variance)[0]
+    def value_log_prob(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
+        """Log p(x_j | z) of each value at the sample's own code, ``(n, *sample_shape)``.
 
-    def score(self, X: Any, y: Any = None, *, mask: Any = None, variance: Any = None) -> float:
-        """Mean of :meth:`score_samples`, nats per sample."""
-        return float(self.score_samples(X, mask=mask, variance=variance).mean())
+        Nats, data units; masses or densities as :attr:`measure_` says. NaN where hidden.
+        """
+        inputs = self._read(X, mask, variance)
 
-    @abstractmethod
-    def log_prob(
-        self, X: Any, *, mask: Any = None, variance: Any = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Log probability of what was observed and its standard error, nats, ``(n,)`` each."""
+        def told(net: AutoencoderNetwork, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
+            return (net.log_scores(net.code(batch.seen), batch),)
+
+        (values,) = self._collect(inputs, told)
+        return self._shaped(
+            values if inputs.mask is None else np.where(inputs.mask, values, np.nan)
+        )
 
     @property
     def measure_(self) -> str:
@@ -165,26 +161,32 @@ class PredictiveEstimator(LatentEstimator):
     def _device(self) -> torch.device:
         return self.network_.scale.device
 
-    def _noise(self, batch: Batch, raw: Tensor, draws: int, seed: int) -> Tensor:
+    def _noise(self, batch: Batch, raw: Tensor, draws: int, seed: int, first: int = 0) -> Tensor:
         """Standard normals ``(batch, draws, k)`` that belong to the samples' content."""
         shown = raw if batch.mask is None else raw * batch.mask
-        noise = keyed_normals(row_keys(shown, seed), draws, self.latent_dim)
+        noise = keyed_normals(row_keys(shown, seed), draws, self.latent_dim, first=first)
         return noise.to(batch.target.dtype)
 
     def _rows(self, draws: int) -> int:
         """Samples of which so many draws each can be decoded at a time."""
         return max(1, _VALUES // (draws * self.network_.n_features))
 
-    def _collect(self, inputs: Inputs, compute: Compute, rows: int = _ROWS) -> list[Array]:
-        """Apply ``compute`` to batches, in the precision of the data, and join what it gives."""
+    def _collect(
+        self, inputs: Inputs, compute: Compute, rows: int = _ROWS, *beside: Tensor
+    ) -> list[Array]:
+        """Apply ``compute`` to batches, in the precision of the data, and join what it gives.
+
+        What lies beside the samples, first axis ``n``, goes with them.
+        """
         double = inputs.dtype == np.float64
         network = copy.deepcopy(self.network_).double() if double else self.network_
         samples = as_samples(inputs, network.response, torch.float64 if double else None)
         pieces: list[tuple[Tensor, ...]] = []
-        with torch.inference_mode():
+        with torch.no_grad():
             for part in inputs.chunks(rows):
                 some = samples.take(part).to(self._device)
-                pieces.append(compute(network, network.batch(*some), some.x))
+                more = [tensor[part].to(self._device) for tensor in beside]
+                pieces.append(compute(network, network.batch(*some), some.x, *more))
         return [torch.cat(piece).cpu().numpy() for piece in zip(*pieces, strict=True)]
 
     def _decoded(
@@ -234,6 +236,12 @@ def _ranks(
         x = p.sample(generator)
         rank = rank + (x < low) + u * ((x >= low) & (x <= high))
     return rank / (draws + 1)
+
+
+def exact(value: FloatArray) -> LogProb:
+    """Values that nothing was drawn for."""
+    one = np.ones(len(value))
+    return LogProb(value, np.zeros_like(one), one, one.astype(np.int64))
 
 
 def finite(value: FloatArray) -> FloatArray:

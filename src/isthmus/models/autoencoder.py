@@ -175,14 +175,18 @@ class AutoencoderNetwork(nn.Module):
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
 
     def log_score(self, z: Tensor, batch: Batch) -> Tensor:
-        """Log p(x|z) in nats **in data units**, ``(batch,)``: masses for quantised values.
+        """Log p(x|z) in nats **in data units**, ``(batch,)``: masses for quantised values."""
+        values = self.log_scores(z, batch)
+        return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
+
+    def log_scores(self, z: Tensor, batch: Batch) -> Tensor:
+        """The same of each value, hidden ones too, ``(batch, d)``.
 
         A density carries the Jacobian of the scaling; the mass of a bin needs none.
         """
         distribution = self._responded(self._decoded(self.scoring, z, batch.variance), batch)
         values = distribution.log_score(batch.target, self.quantum / self.scale)
-        values = values - torch.log(self.scale) * self._densities()
-        return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
+        return values - torch.log(self.scale) * self._densities()
 
     def _decoded(self, likelihood: Likelihood, z: Tensor, variance: Tensor | None) -> Distribution:
         known = Known(dict(self.learned.items()), self.quantum / self.scale, variance)

@@ -52,6 +52,22 @@ class VariationalNetwork(AutoencoderNetwork):
     def codes(self, seen: Tensor, noise: Tensor) -> Tensor:
         return self._weighed(seen, noise)[0]
 
+    def bound(
+        self, batch: Batch, noise: Tensor, posterior: Normal | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """E_q log p(x|z) in data units, and KL(q || p(z)): ``(batch,)`` each, nats.
+
+        Args:
+            batch: ``b`` samples.
+            noise: standard normal draws, ``(b, draws, k)``.
+            posterior: q, ``(b, k)``; None: the encoder's.
+        """
+        q = self.posterior(batch.seen) if posterior is None else posterior
+        z = torch.addcmul(q.mean.unsqueeze(1), q.scale.unsqueeze(1), noise)
+        log_p = self.log_score(z.flatten(0, 1), repeat_batch(batch, noise.shape[1]))
+        divergence = self.prior.divergence(_spread(q), z).sum(-1)
+        return log_p.view(noise.shape[:2]).double().mean(1), divergence.double().mean(1)
+
     def importance_log_weights(self, batch: Batch, noise: Tensor) -> Tensor:
         """Log p(x|z) + log p(z) - log q(z|x) in data units, ``(batch, draws)``.
 
@@ -77,10 +93,14 @@ class VariationalNetwork(AutoencoderNetwork):
 
     def _weighed(self, seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Codes from q(z|x), and log p(z) - log q(z|x) of each, ``(batch, draws)``."""
-        q = self.posterior(seen)
-        posterior = Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1))
+        posterior = _spread(self.posterior(seen))
         z = torch.addcmul(posterior.location, posterior.scale, noise)
         return z, self.prior.log_prob(z) - posterior.log_prob(z).sum(-1)
+
+
+def _spread(q: Normal) -> Normal:
+    """For several draws a sample: ``(batch, k)`` to ``(batch, 1, k)``."""
+    return Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1))
 
 
 def importance_log_prob(log_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,12 +129,13 @@ def row_keys(x: Tensor, seed: int) -> Tensor:
     return _mix((bits * (multipliers | 1).to(x.device)).sum(-1) + seed)
 
 
-def keyed_normals(keys: Tensor, draws: int, k: int) -> Tensor:
+def keyed_normals(keys: Tensor, draws: int, k: int, *, first: int = 0) -> Tensor:
     """Standard normals ``(n, draws, k)`` that depend on each row's key alone.
 
-    A counter hashed by SplitMix64 (Steele et al. 2014), mapped through the normal quantile.
+    A counter hashed by SplitMix64 (Steele et al. 2014), mapped through the normal quantile; from
+    the draw ``first`` on, so that more draws begin with the fewer.
     """
-    counter = torch.arange(draws * k, device=keys.device, dtype=torch.int64)
+    counter = torch.arange(first * k, (first + draws) * k, device=keys.device, dtype=torch.int64)
     golden = -7046029254386353131  # 2^64 / golden ratio, as a signed number
     bits = _mix(keys.unsqueeze(1) + (counter + 1) * golden)
     uniform = ((bits >> 11) & ((1 << 53) - 1)).double() * 2.0**-53 + 2.0**-54

@@ -1,0 +1,125 @@
+"""Log p(x) of samples under a variational autoencoder, its bound, and posteriors made better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.contracts import Bound, FloatArray, IntArray, LogProb
+from isthmus.estimators.growth import grown
+from isthmus.estimators.inputs import Inputs
+from isthmus.estimators.neural import NetworkEstimator
+from isthmus.estimators.predictive import finite
+from isthmus.models.autoencoder import Batch
+from isthmus.models.importance import JUDGING_PAIRS, WeightSums, refined
+from isthmus.models.variational import VariationalNetwork
+
+__all__ = ["EvidenceEstimator"]
+
+
+class EvidenceEstimator(NetworkEstimator):
+    """What a variational network tells of the evidence p(x)."""
+
+    network_: VariationalNetwork
+
+    def log_prob(
+        self,
+        X: Any,
+        *,
+        draws: int = 100,
+        max_error: float | None = None,
+        mask: Any = None,
+        variance: Any = None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Importance-weighted log p(x) and its standard error, nats, data units, ``(n,)`` each.
+
+        (Burda et al. 2016, eq. 8.) The draws belong to each sample's content, so that neither
+        the order nor the batch size changes a value beyond rounding.
+
+        Args:
+            X: samples.
+            draws: codes a sample.
+            max_error: nats: samples get more draws until their error is no larger.
+            mask: True where observed; the other values are integrated out.
+            variance: known noise variances, data units squared.
+
+        Raises:
+            NumericalError: a sample has no finite log p; its row is named.
+        """
+        found = self.score_samples(
+            X, k=draws, max_error=max_error, return_error=True, mask=mask, variance=variance
+        )
+        return found[:2]
+
+    def elbo(self, X: Any, *, draws: int = 16, mask: Any = None, variance: Any = None) -> Bound:
+        """The evidence lower bound of each sample and its two parts, nats, data units.
+
+        E_q log p(x|z) by ``draws`` codes from q(z|x), and KL(q(z|x) || p(z)) in closed form where
+        the prior has one (Kingma & Welling 2014, eq. 3).
+        """
+        inputs = self._read(X, mask, variance)
+
+        def parts(net: VariationalNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
+            noise = self._noise(batch, raw, draws, self.seed_)
+            return net.bound(batch, noise)
+
+        reconstruction, divergence = self._collect(inputs, parts, self._rows(draws))
+        return Bound(finite(reconstruction - divergence), reconstruction, divergence)
+
+    def refine(
+        self, X: Any, *, steps: int = 30, mask: Any = None, variance: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of q(z|x) optimised for each sample, ``(n, k)`` each.
+
+        The network's weights stay; see :func:`~isthmus.models.importance.refined`. Where that
+        gains nothing, it is the encoder's.
+
+        Args:
+            X: samples.
+            steps: of the optimiser.
+            mask: True where observed.
+            variance: known noise variances, data units squared.
+        """
+        mean, scale, _ = self._refined(self._read(X, mask, variance), steps)
+        return mean, scale
+
+    def likelihood_regret(
+        self, X: Any, *, steps: int = 30, mask: Any = None, variance: Any = None
+    ) -> FloatArray:
+        """What the bound gains by optimising q(z|x) for the sample, nats, at least 0, ``(n,)``.
+
+        Large where the encoder has not learned to describe such a sample (Xiao et al. 2020, with
+        the encoder's output optimised rather than its weights).
+        """
+        return self._refined(self._read(X, mask, variance), steps)[2]
+
+    def _refined(self, inputs: Inputs, steps: int) -> list[FloatArray]:
+        """Mean and standard deviation ``(n, k)``, and gain ``(n,)``."""
+
+        def better(net: VariationalNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
+            def noise(first: int, pairs: int) -> Tensor:
+                half = self._noise(batch, raw, pairs, self.seed_ + 1, first)
+                return torch.cat([half, -half], 1)
+
+            q, gain = refined(net, batch, noise, steps)
+            return q.mean, q.scale, gain
+
+        return self._collect(inputs, better, self._rows(2 * JUDGING_PAIRS))
+
+    def _log_prob(
+        self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any
+    ) -> LogProb:
+        inputs = self._read(X, mask, variance)
+
+        def drawn(some: Inputs, _: IntArray, first: int, draws: int) -> WeightSums:
+            def weighed(net: VariationalNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
+                noise = self._noise(batch, raw, draws, self.seed_, first)
+                return WeightSums.of(net.importance_log_weights(batch, noise))
+
+            return WeightSums(
+                *map(torch.from_numpy, self._collect(some, weighed, self._rows(draws)))
+            )
+
+        return grown(inputs, k, max_error, drawn)
