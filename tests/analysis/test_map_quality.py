@@ -106,3 +106,20 @@ def test_the_sentence_says_how_far_to_trust(trust, continuity, recall, words):
         measured, trustworthiness=trust, continuity=continuity, neighbour_recall=recall
     )
     assert words in plain_sentence(changed)
+
+
+@pytest.mark.parametrize(
+    ("stability", "words"),
+    [
+        (0.9, "On maps drawn anew, 14 of 15 neighbours on this map come back."),
+        (0.9, "groups and neighbourhoods can be believed"),
+        (0.55, "groups can be believed, distances within and between them cannot."),
+        (0.3, "4.5 of 15 neighbours on this map come back: most neighbours on it are chance."),
+    ],
+)
+def test_the_sentence_says_what_comes_back(stability, words):
+    assert words in plain_sentence(quality(cloud(), cloud()), stability)
+
+
+def test_the_sentence_is_silent_on_what_was_not_measured():
+    assert plain_sentence(quality(cloud(), cloud())).endswith("between groups cannot.")

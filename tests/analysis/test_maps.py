@@ -1,5 +1,7 @@
 import logging
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,3 +157,47 @@ def test_approximate_neighbours_give_as_good_a_map(monkeypatch):
     drawn = latent_map(codes)
     assert drawn.settings["neighbours"] == "annoy"
     assert quality(codes, drawn.points).trustworthiness > 0.93
+
+
+def test_a_random_start_is_another_map_of_the_same_neighbours():
+    codes = blobs(120, 3)
+    drawn = latent_map(codes, start="random")
+    assert drawn.settings["initialisation"] == "random"
+    assert not np.array_equal(drawn.points, latent_map(codes).points)
+    assert quality(codes, drawn.points).trustworthiness > 0.93
+
+
+def test_umap_is_asked_for_one_reproducible_thread(monkeypatch):
+    asked = []
+
+    class Umap:
+        def __init__(self, **settings):
+            asked.append(settings)
+
+        def fit_transform(self, codes):
+            return codes[:, :2]
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Umap))
+    drawn = latent_map(blobs(40, 3), method="umap", seed=7, start="random")
+    expected = {"n_neighbors": 15, "min_dist": 0.1, "init": "random", "random_state": 7}
+    assert asked == [{**expected, "n_jobs": 1}]
+    assert (drawn.method, drawn.kl_divergence) == ("umap", None)
+    assert (drawn.points.shape, drawn.points.dtype) == ((40, 2), np.float32)
+    assert drawn.settings["initialisation"] == "random"
+
+
+def test_umap_without_umap_learn_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(UsageError, match=r"pip install 'isthmus\[umap\]'"):
+        latent_map(blobs(40, 3), method="umap")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["axes", "random"])
+def test_umap_keeps_neighbours_and_is_the_same_for_a_seed(start):
+    pytest.importorskip("umap", reason="umap-learn is not installed")
+    codes = blobs(200, 5)
+    drawn = latent_map(codes, method="umap", seed=1, start=start)
+    assert quality(codes, drawn.points).trustworthiness > 0.9
+    again = latent_map(codes, method="umap", seed=1, start=start)
+    assert drawn.points.tobytes() == again.points.tobytes()

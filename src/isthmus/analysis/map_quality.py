@@ -94,7 +94,7 @@ def quality(high: Array, low: Array, k: int = 15) -> Quality:
     )
 
 
-def plain_sentence(quality: Quality) -> str:
+def plain_sentence(quality: Quality, stability: float | None = None) -> str:
     """Say in plain words how far to trust a map.
 
     The first clause is the neighbour recall as a count. The advice takes the smaller of
@@ -102,15 +102,22 @@ def plain_sentence(quality: Quality) -> str:
     be read too from 0.95 on, if at least 0.6 of the neighbours survive: both measures are high
     where strangers come from nearby. A recall below a third adds that single neighbours must be
     looked up in latent space.
+
+    Args:
+        quality: of the map.
+        stability: the share of :func:`~isthmus.analysis.stability.map_stability` for the same k,
+            where it is known. Below 0.6 neighbourhoods are not believed, below 0.5 most of them
+            are called chance; groups may be real all the same.
     """
     k = quality.k
     weakest = min(quality.trustworthiness, quality.continuity)
     shared = f"{quality.neighbour_recall * k:.2g}"
     nearest = f"Of {k} nearest neighbours" if k > 1 else "Of the one nearest neighbour"
+    stable = stability is None or stability >= 0.6
     advice = "do not read groups or distances off this map"
     if weakest >= 0.85:
         advice = "groups can be believed, distances within and between them cannot"
-    if weakest >= 0.95 and quality.neighbour_recall >= 0.6:
+    if weakest >= 0.95 and quality.neighbour_recall >= 0.6 and stable:
         advice = "groups and neighbourhoods can be believed, distances between groups cannot"
     doubt = (
         "; look single neighbours up in latent space" if quality.neighbour_recall < 1 / 3 else ""
@@ -118,8 +125,15 @@ def plain_sentence(quality: Quality) -> str:
     return (
         f"{nearest} in latent space, {shared} on average are neighbours on the map too "
         f"(trustworthiness {quality.trustworthiness:.3f}, continuity {quality.continuity:.3f}): "
-        f"{advice}{doubt}."
+        f"{advice}{doubt}.{_of_stability(stability, k)}"
     )
+
+
+def _of_stability(share: float | None, k: int) -> str:
+    if share is None:
+        return ""
+    doubt = ": most neighbours on it are chance" if share < 0.5 else ""
+    return f" On maps drawn anew, {share * k:.2g} of {k} neighbours on this map come back{doubt}."
 
 
 def _checked(points: Array, name: str) -> FloatArray:

@@ -28,6 +28,7 @@ DESCENT = {
     "theta": 0.5,
 }
 FEW = 5
+FARTHEST = 1e30  # units of the old codes
 
 
 def place(new_codes: Array, codes: Array, drawn: Map) -> FloatArray:
@@ -77,13 +78,15 @@ def place(new_codes: Array, codes: Array, drawn: Map) -> FloatArray:
 
 
 def _in_one_unit(new_codes: Array, codes: Array) -> tuple[FloatArray, FloatArray]:
-    """Both in float64 about the mean of the old ones, in a unit in which squares stay finite."""
+    """Both in float64 about the mean of the old ones, in their unit; squares stay finite."""
     new, old = finite_codes(new_codes, "new codes"), finite_codes(codes)
     if new.shape[1] != old.shape[1]:
         raise DataError(f"the new codes have {new.shape[1]} latents but the old {old.shape[1]}")
-    unit = max(np.abs(old).max(), np.abs(new).max()) or 1.0
+    unit = np.abs(old).max() or 1.0
+    with np.errstate(over="ignore"):
+        new = np.clip(new / unit, -FARTHEST, FARTHEST)
     mean = (old / unit).mean(axis=0)
-    return new / unit - mean, old / unit - mean
+    return new - mean, old / unit - mean
 
 
 def _projected(new: FloatArray, old: FloatArray, points: FloatArray) -> FloatArray:
