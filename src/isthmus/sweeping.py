@@ -1,1 +1,0 @@
-"""The same data with one number of latents after another."""
