@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from isthmus.contracts import FloatArray, StrArray
-from isthmus.report.blocks import Block, Code, Table
+from isthmus.report.blocks import Block, Code, Picture, Table
 from isthmus.report.keeping import keep
 from isthmus.report.page import Page, Section, render
 from isthmus.report.story.words import interval
@@ -45,9 +45,8 @@ def write_page(
     others = [pair["run"] for pair in found["pairs"]]
     blocks: list[Block] = [comparison_table(found)]
     for measure in _TITLES:
-        curves = {name: gain[measure] for name, gain in zip(others, gains, strict=True)
-                  if measure in gain}  # fmt: skip
-        if curves:
+        curves = {name: gain.get(measure) for name, gain in zip(others, gains, strict=True)}
+        if any(gain is not None for gain in curves.values()):
             blocks.append(_pictured(found, measure, curves, ids, out))
     sections = [Section("Who is better, sample by sample", tuple(sentences), tuple(blocks))]
     if command:
@@ -90,41 +89,44 @@ def _rate(judged: Mapping[str, Any] | None) -> str:
 def _pictured(
     found: Mapping[str, Any],
     measure: str,
-    curves: Mapping[str, FloatArray],
+    curves: Mapping[str, FloatArray | None],
     ids: StrArray,
     out: Path,
-) -> Block:
-    told = "; ".join(f"{name}: median {number(float(np.median(g)))}" for name, g in curves.items())
-    title = _TITLES[measure]
+) -> Picture:
+    title, known = _TITLES[measure], {n: gain for n, gain in curves.items() if gain is not None}
+    told = "; ".join(f"{name}: median {number(float(np.median(g)))}" for name, g in known.items())
     return keep(
         out,
         f"gains-{measure.replace('_', '-')}",
         sorted_gains(curves, found["reference"], title),
         f"The {title} of each sample over {found['reference']}, in order. {told}",
         "Where a curve crosses the line of no difference, the samples to its right are won.",
-        {"id": ids, **{f"{title}, {name}": gain for name, gain in curves.items()}},
+        {"id": ids, **{f"{title}, {name}": gain for name, gain in known.items()}},
     )
 
 
 @styled
-def sorted_gains(curves: Mapping[str, FloatArray], reference: str, title: str) -> Figure:
+def sorted_gains(curves: Mapping[str, FloatArray | None], reference: str, title: str) -> Figure:
     """The gains of each run over the reference, each run's in order.
 
     Args:
-        curves: a run's name and its gains, ``(n,)``; drawn by their quantiles.
+        curves: a run's name and its gains, ``(n,)``; drawn by their quantiles. A run without any
+            keeps its colour for another figure.
         reference: the run that they are compared with.
         title: what a gain is, with its unit.
     """
     figure = new_figure(3.2)
     axes = figure.subplots()
-    for (name, gain), colour in zip(curves.items(), PALETTE, strict=False):
-        won = 100 * float((np.sign(gain) + 1).mean()) / 2
-        label = f"{shorten(name)}: better on {number(won)} %"
-        axes.plot(100 * _LEVELS, np.quantile(gain, _LEVELS), color=colour, label=label)
+    for place, (name, gain) in enumerate(curves.items()):
+        if gain is not None:
+            won = 100 * float((np.sign(gain) + 1).mean()) / 2
+            label = f"{shorten(name)}: better on {number(won)} %"
+            colour = PALETTE[place % len(PALETTE)]
+            axes.plot(100 * _LEVELS, np.quantile(gain, _LEVELS), color=colour, label=label)
     axes.axhline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.set(xlabel="samples, from the largest loss to the largest gain (%)", xlim=(0, 100))
     axes.set_ylabel(f"{title}\nover {shorten(reference)}")
-    _reach(axes, np.concatenate(list(curves.values())))
+    _reach(axes, np.concatenate([gain for gain in curves.values() if gain is not None]))
     axes.grid()
     axes.legend(loc="upper left")
     return figure

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from isthmus.analysis.comparison import Interval, verdict
 from isthmus.analysis.comparison import number as amount
+from isthmus.contracts import FloatArray
 from isthmus.report.blocks import Block, Code, Picture, Table
 from isthmus.report.keeping import keep
 from isthmus.report.page import Page, Section, render
@@ -20,11 +21,11 @@ from isthmus.report.story.words import interval, shown
 from isthmus.report.style import (
     ACCENT,
     INK,
-    MUTED,
     SECOND,
     counted,
     new_figure,
     number,
+    plain_log_axis,
     shorten,
     styled,
 )
@@ -39,7 +40,16 @@ _TITLES = {
     "label_accuracy": "label accuracy of the codes",
     "trustworthiness": "trustworthiness of the map",
 }
+_SHORT = {
+    "log_p": "log p (nats)",
+    "error": "mean squared error",
+    "active_units": "active",
+    "label_accuracy": "label accuracy",
+    "trustworthiness": "trustworthiness",
+}
+_NAMES = {"network": "network", "svd": "truncated SVD"}
 _WORDS = {"log_p": "log p", "error": "reconstruction error"}
+_LOG_FROM = 20  # times the smallest error, from which curves need a logarithmic axis
 _UNITS = {"log_p": "nats per sample", "error": "in mean squared error"}
 
 
@@ -49,51 +59,47 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 
 
 def _why(found: Mapping[str, Any]) -> str:
-    chosen = found["recommended"]
-    k, best, words = chosen["k"], chosen["best"], _WORDS[found["criterion"]]
-    part = found["chosen_on"]
+    chosen, part, words = found["recommended"], found["chosen_on"], _WORDS[found["criterion"]]
+    k, best = chosen["k"], chosen["best"]
+    take = f"Of the {found['name']} take k = {k} ({_several(found['latent'])} were tried)"
     where = f"{words} on the {part} part ({counted(found['samples'][part], 'sample')})"
-    smaller = [row["k"] for row in found["rows"] if row["k"] < k]
     if k == best:
-        why = f"its {where} is the best"
-        if smaller:
-            why += ", and no smaller k comes within one standard error of it"
-        return f"Of {_several(found['latent'])} latents, {k} are recommended: {why}."
+        smaller = ", and no smaller k comes within one standard error of it"
+        return f"{take}: its {where} is the best{smaller if k > found['latent'][0] else ''}."
     standing = next(row for row in found["rows"] if row["k"] == k)["network"]["standing"]
     unit = " nats" if found["criterion"] == "log_p" else ""
     return (
-        f"Of {_several(found['latent'])} latents, {k} are recommended: the fewest whose {where} "
-        f"is within one standard error of the best, that of {best} "
-        f"({amount(standing['behind'])}{unit} behind, standard error "
+        f"{take}: the smallest whose {where} is within one standard error of the best, that of "
+        f"k = {best} ({amount(standing['behind'])}{unit} behind, standard error "
         f"{amount(standing['standard_error'])})."
     )
 
 
 def _several(latent: Sequence[int]) -> str:
     texts = list(map(str, latent))
-    return " or ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def _beside_svd(found: Mapping[str, Any]) -> list[str]:
-    chosen, name, unit = found["recommended"], found["name"], _UNITS[found["criterion"]]
+    chosen, criterion = found["recommended"], found["criterion"]
     if chosen["gain_judged_on"] is None:
         return []
-    k, beside = chosen["k"], chosen["svd_k"]
-    who = f"the {name} of {counted(k, 'latent')}"
-    last = _interval(chosen["gain_judged_on"])
-    told = verdict(who, last, unit).replace("truncated SVD", f"truncated SVD of {beside}")
+    rival = f"truncated SVD of k = {chosen['svd_k']}"
+    told = verdict(
+        f"the {found['name']} of k = {chosen['k']}",
+        _interval(chosen["gain_judged_on"]),
+        _UNITS[criterion],
+    ).replace("truncated SVD", rival)
     texts = [f"On the {found['judged_on']} part: {told[:1].lower()}{told[1:]}"]
     if chosen["model"] == "svd":
         texts.append(
-            f"The {found['chosen_on']} part does not show that the network is better than "
-            f"truncated SVD of {beside}, chosen in the same way: take that, which is simpler."
+            f"Take {rival} instead, chosen in the same way: on the {found['chosen_on']} part the "
+            "network is not shown to be better, and truncated SVD is simpler."
         )
-    gains = [row["gain"][found["criterion"]] for row in found["rows"]]
+    gains = [row["gain"][criterion] for row in found["rows"]]
     if not any(gain["low"] is not None and gain["low"] > 0 for gain in gains):
-        texts.append(
-            f"At no k tried does the network beat truncated SVD of the same k in "
-            f"{_WORDS[found['criterion']]}."
-        )
+        of_same = "truncated SVD of the same k"
+        texts.append(f"At no k does the network beat {of_same} in {_WORDS[criterion]}.")
     return texts
 
 
@@ -103,7 +109,7 @@ def _interval(value: Mapping[str, Any]) -> Interval:
 
 
 def _edges(found: Mapping[str, Any]) -> list[str]:
-    latent, k = found["latent"], found["recommended"]["k"]
+    latent, k = found["latent"], _taken(found)
     told = []
     if k == latent[-1]:
         told.append(f"{k} is the largest k tried: a larger one may be better still.")
@@ -112,21 +118,35 @@ def _edges(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def _taken(found: Mapping[str, Any]) -> int:
+    """The k of the model that is recommended."""
+    chosen = found["recommended"]
+    return int(chosen["k" if chosen["model"] == "network" else "svd_k"])
+
+
 def sweep_table(found: Mapping[str, Any]) -> Table:
     """Every k with its measures, the network's and truncated SVD's."""
-    measures = [name for name in _TITLES if any(row["network"][name] for row in found["rows"])]
-    rows = []
-    for row in found["rows"]:
-        mark = " ←" if row["k"] == found["recommended"]["k"] else ""
-        for key, name in (("network", found["name"]), ("svd", "truncated SVD")):
-            cells = (interval(row[key][measure] or {}) for measure in measures)
-            rows.append((f"{row['k']}{mark}" if key == "network" else "", name, *cells))
-    caption = (
-        f"Means over {counted(found['samples'][found['judged_on']], 'sample')} of the "
-        f"{found['judged_on']} part; in parentheses 95 % intervals over "
-        f"{counted(found['seeds'], 'seed')} (Student's t)."
+    measures = _measures(found["rows"])
+    rows = tuple(
+        (
+            f"{row['k']}",
+            _NAMES[key] + (" ←" if row["k"] == found["recommended"][chosen] else ""),
+            *(interval(row[key][measure] or {}) for measure in measures),
+        )
+        for row in found["rows"]
+        for key, chosen in (("network", "k"), ("svd", "svd_k"))
     )
-    return Table(("k", "model", *(_TITLES[name] for name in measures)), tuple(rows), caption)
+    samples = counted(found["samples"][found["judged_on"]], "sample")
+    caption = (
+        f"Means over {samples} of the {found['judged_on']} part; in parentheses 95 % intervals "
+        f"over {counted(found['seeds'], 'seed')} (Student's t). The arrow marks each model's k."
+    )
+    return Table(("k", "model", *(_SHORT[name] for name in measures)), rows, caption)
+
+
+def _measures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those that were taken."""
+    return [name for name in _TITLES if any(row["network"][name] for row in rows)]
 
 
 def write_page(found: Mapping[str, Any], card: Mapping[str, Any], folder: Path) -> Path:
@@ -144,7 +164,7 @@ def write_page(found: Mapping[str, Any], card: Mapping[str, Any], folder: Path) 
         again = (Code(card["command"]), *again)
     page = Page(
         title=f"{shorten(Path(found['source'] or 'data').name, 80)}: how many latents?",
-        subtitle=f"{found['name']} and truncated SVD of {_several(found['latent'])} latents",
+        subtitle=f"The {found['name']} and truncated SVD, of {_several(found['latent'])} latents",
         summary=_tiles(found),
         sections=(
             Section("How many latents?", (*told, _READ), blocks),
@@ -161,21 +181,22 @@ _READ = (
     "over truncated SVD is paired, sample by sample."
 )
 _AGAIN = (
-    "The same command on the same data, with the same versions and machine, gives the same bytes, "
-    "on any number of processes."
+    "The same command on the same data, with the same versions and machine, gives the same bytes "
+    "in every file but log.txt and settings.json, on any number of processes."
 )
 
 
 def _tiles(found: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    k = found["recommended"]["k"]
-    row = next(row for row in found["rows"] if row["k"] == k)["network"]
-    tiles = [("recommended latents", f"{k}")]
-    tiles += [(_TITLES[name], interval(row[name])) for name in _TITLES if row[name] is not None]
+    """What is recommended, and how good it is."""
+    key, k = found["recommended"]["model"], _taken(found)
+    name = {"network": found["name"], "svd": "truncated SVD"}
+    row = next(row for row in found["rows"] if row["k"] == k)[key]
+    tiles = [("recommended", f"k = {k}, {name[key]}")]
+    tiles += [(_TITLES[each], interval(row[each])) for each in _TITLES if row[each] is not None]
     return tuple(tiles)
 
 
 def _pictured(found: Mapping[str, Any], folder: Path) -> Picture:
-    chosen = found["recommended"]["k"]
     told = "; ".join(
         f"{row['k']}: {number(row['network'][found['criterion']]['estimate'], 4)}"
         for row in found["rows"]
@@ -183,69 +204,95 @@ def _pictured(found: Mapping[str, Any], folder: Path) -> Picture:
     return keep(
         folder,
         "latents",
-        curves(found["rows"], chosen, found["name"]),
+        curves(found["rows"], found["recommended"], found["name"]),
         f"Measures of held-out samples against the number of latents k. "
         f"{_TITLES[found['criterion']]} of the network by k: {told}",
-        "Points are means over seeds, bars their 95 % intervals; dotted: the recommended k. "
-        "Where truncated SVD flattens out, so does what is linear in the data.",
+        "Small points are seeds, large ones their means, bars 95 % intervals, which may leave the "
+        "frame; dotted lines: the k chosen for each. Active latents never exceed the dashed line.",
         _numbers(found["rows"]),
     )
 
 
 @styled
-def curves(rows: Sequence[Mapping[str, Any]], chosen: int, name: str) -> Figure:
+def curves(rows: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any], name: str) -> Figure:
     """Every measure against k, the network's with intervals and truncated SVD's.
 
     Args:
         rows: for each k, ``network`` and ``svd`` with their measures.
-        chosen: the k that is recommended.
+        chosen: ``k`` and ``svd_k``, those recommended.
         name: the network's.
     """
-    drawn = [measure for measure in _TITLES if any(row["network"][measure] for row in rows)]
+    drawn = _measures(rows)
     lines = -(-(len(drawn) + 1) // 3)
     figure = new_figure(2.5 * lines + 0.2)
-    panels = figure.subplots(lines, 3, squeeze=False).flat
+    panels = figure.subplots(lines, 3, squeeze=False).ravel()
     for axes, measure in zip(panels, drawn, strict=False):
-        _draw(axes, rows, measure, name)
-        axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=":", label="recommended")
-        axes.set_title(_TITLES[measure])
-    handles = panels[0].get_legend_handles_labels()
-    for axes in list(panels)[len(drawn) :]:
+        for key, label, colour, line in (
+            ("network", name, ACCENT, "o-"),
+            ("svd", "truncated SVD", SECOND, "s--"),
+        ):
+            _draw(axes, rows, (key, measure), {"color": colour, "label": label}, line)
+            if (k := chosen["k" if key == "network" else "svd_k"]) is not None:
+                axes.axvline(k, color=colour, linewidth=1, linestyle=":")
+        _frame(axes, rows, measure)
+    for axes in panels[len(drawn) :]:
         axes.set_axis_off()
-    panels[len(drawn)].legend(*handles, loc="center")
+    panels[len(drawn)].legend(*panels[0].get_legend_handles_labels(), loc="center")
     return figure
 
 
-def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]], measure: str, name: str) -> None:
+def _draw(
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    what: tuple[str, str],
+    look: Mapping[str, Any],
+    line: str,
+) -> None:
+    """One curve with its intervals, and the seeds that it is the mean of."""
     k = np.array([row["k"] for row in rows], dtype=float)
-    for key, label, colour, line in (
-        ("network", name, ACCENT, "o-"),
-        ("svd", "truncated SVD", SECOND, "s--"),
-    ):
-        low, middle, high = (_series(rows, key, measure, e) for e in ("low", "estimate", "high"))
-        axes.plot(k, middle, line, color=colour, markersize=4, label=label)
-        known = np.isfinite(low)
-        axes.vlines(k[known], low[known], high[known], color=colour, linewidth=2, alpha=0.45)
+    low, middle, high = (_series(rows, what, end) for end in ("low", "estimate", "high"))
+    axes.plot(k, middle, line, markersize=4, **look)
+    known = np.isfinite(low)
+    axes.vlines(k[known], low[known], high[known], look["color"], linewidth=2, alpha=0.4)
+    for row in rows:
+        seeds = (row[what[0]][what[1]] or {}).get("values", [])
+        axes.plot([row["k"]] * len(seeds), seeds, ".", color=look["color"], markersize=3.5)
+
+
+def _frame(axes: Axes, rows: Sequence[Mapping[str, Any]], measure: str) -> None:
+    """Axes for what was measured, not for wide intervals of few seeds."""
+    k = [row["k"] for row in rows]
+    taken = [row[key][measure] for row in rows for key in _NAMES]
+    values = np.concatenate([np.array(each["values"]) for each in taken if each is not None])
+    low, high = float(values.min()), float(values.max())
     if measure == "active_units":
         axes.plot(k, k, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        low, high = 0.0, max(k)
+    room = 0.12 * (high - low) or 0.05 * abs(high) or 1.0
+    if measure == "error" and low > 0 and high > _LOG_FROM * low:
+        plain_log_axis(axes, "y")
+        axes.set_ylim(low / 1.5, high * 1.5)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.set_ylim(low - room, high + room)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(k.tolist()))
+    axes.xaxis.set_major_locator(FixedLocator(k))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel("latents, k")
+    axes.set(xlabel="latents, k", title=_TITLES[measure])
     axes.grid()
 
 
-def _series(rows: Sequence[Mapping[str, Any]], key: str, measure: str, end: str) -> np.ndarray:
-    values = ((row[key][measure] or {}).get(end) for row in rows)
-    return np.array([np.nan if v is None else v for v in values])
+def _series(rows: Sequence[Mapping[str, Any]], what: tuple[str, str], end: str) -> FloatArray:
+    values = ((row[what[0]][what[1]] or {}).get(end) for row in rows)
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {"k": [row["k"] for row in rows]}
-    for key, name in (("network", "network"), ("svd", "truncated SVD")):
-        for measure, title in _TITLES.items():
+    for key, name in _NAMES.items():
+        for measure in _measures(rows):
             for end in ("estimate", "low", "high"):
-                columns[f"{title}, {name}, {end}"] = _series(rows, key, measure, end)
+                title = f"{_TITLES[measure]}, {name}, {end}"
+                columns[title] = _series(rows, (key, measure), end)
     return columns

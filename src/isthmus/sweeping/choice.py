@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +98,18 @@ def _of_seeds(values: FloatArray) -> float:
     return float(values.mean(axis=1).var(ddof=1) / len(values)) if len(values) > 1 else 0.0
 
 
-def over_seeds(values: list[float | None]) -> dict[str, Any] | None:
+def over_seeds(
+    values: Sequence[float | None], bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> dict[str, Any] | None:
     """Mean over seeds with Student's interval; its ends are None for one seed.
 
+    Args:
+        values: one a seed.
+        bounds: of what is measured; an interval ends there at the latest.
+
     Returns:
-        ``estimate``, ``low``, ``high``, ``level`` and ``n``; None where a value is missing.
+        ``estimate``, ``low``, ``high``, ``level``, ``n`` and ``values``; None where a value is
+        missing.
 
     Example:
         >>> over_seeds([1.0, None]) is None, over_seeds([2.0])["low"] is None
@@ -112,9 +119,8 @@ def over_seeds(values: list[float | None]) -> dict[str, Any] | None:
     if len(known) < len(values) or not values:
         return None
     mean, n = float(np.mean(known)), len(known)
-    found: dict[str, Any] = {"estimate": mean, "low": None, "high": None, "level": _LEVEL, "n": n}
+    found: dict[str, Any] = {"estimate": mean, "low": None, "high": None}
     if n > 1:
-        t = float(stats.t.isf((1 - _LEVEL) / 2, n - 1))
-        half = t * float(np.std(known, ddof=1)) / math.sqrt(n)
-        found |= {"low": mean - half, "high": mean + half}
-    return found
+        half = float(stats.t.isf((1 - _LEVEL) / 2, n - 1) * np.std(known, ddof=1) / math.sqrt(n))
+        found |= {"low": max(mean - half, bounds[0]), "high": min(mean + half, bounds[1])}
+    return found | {"level": _LEVEL, "n": n, "values": known}

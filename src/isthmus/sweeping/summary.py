@@ -20,6 +20,14 @@ __all__ = ["MEASURES", "summarised"]
 
 MEASURES = ("log_p", "error", "active_units", "label_accuracy", "trustworthiness")
 _SIGNS = {"log_p": 1.0, "error": -1.0}
+_BOUNDS = {
+    "log_p": (-math.inf, math.inf),
+    "error": (0.0, math.inf),
+    "active_units": (0.0, math.inf),
+    "label_accuracy": (0.0, 1.0),
+    "trustworthiness": (0.0, 1.0),
+    "log_p_error": (0.0, math.inf),
+}
 
 Cells = Mapping[Task, Mapping[str, Any]]
 
@@ -136,8 +144,7 @@ class _Summary:
         }
 
     def _measured(self, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        names = (*MEASURES, "log_p_error")
-        return {name: over_seeds([cell[name] for cell in cells]) for name in names}
+        return {name: over_seeds([c[name] for c in cells], ends) for name, ends in _BOUNDS.items()}
 
     def _notes(self) -> list[str]:
         first, last = self.parts[0], self.parts[-1]
