@@ -1,1 +1,0 @@
-"""How strange each sample is, by scores that are calibrated."""
