@@ -23,7 +23,7 @@ from isthmus.analysis.comparison import (
 )
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.errors import UsageError
-from isthmus.plan import MODELS
+from isthmus.evaluation import MODELS, Evaluation
 from isthmus.report.compare_page import comparison_table, write_page
 from isthmus.report.keeping import in_columns, new_folder
 from isthmus.runs.folder import Run
@@ -33,7 +33,6 @@ __all__ = ["compare", "gains", "sentences", "table", "win_rate", "write_comparis
 
 _UNITS = {"log_p": "nats per sample", "error": "in mean squared error"}
 _NAMES = {"log_p": "log p", "error": "reconstruction error"}
-_DRAWS = 64  # of a run whose budget says nothing else
 
 
 def compare(runs: Sequence[Run], *, seed: int = 0) -> dict[str, Any]:
@@ -160,23 +159,14 @@ def _independent(won: FloatArray, groups: Array | None) -> int:
     return int(np.clip(worth, m, len(won)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Side:
-    """A run as one side of a comparison."""
+    """A run as one side of a comparison, and the samples that are compared."""
 
     name: str
     run: Run
-
-    @cached_property
-    def part(self) -> str:
-        """The part that is compared: all is training where nothing could be held out."""
-        return "test" if (self.run.splits == "test").any() else "train"
-
-    @cached_property
-    def rows(self) -> Array:
-        """Rows of the held-out samples, all of them scored."""
-        rows = np.flatnonzero(self.run.splits == self.part)
-        return rows[np.isfinite(self.run.scores["reconstruction_error"][rows])]
+    part: str
+    rows: Array
 
     @property
     def groups(self) -> StrArray | None:
@@ -205,7 +195,7 @@ class _Side:
 
     @property
     def draws(self) -> int:
-        return int((self.run.card.get("budget") or {}).get("draws", _DRAWS))
+        return int((self.run.card.get("budget") or {}).get("draws", Evaluation.draws))
 
     def column(self, name: str) -> FloatArray:
         """A score of the held-out samples, ``(m,)``."""
@@ -222,16 +212,22 @@ def _sides(runs: Sequence[Run]) -> list[_Side]:
         raise UsageError("a run is named twice", remedy="name each once")
     times = Counter(folder.name for folder in folders)
     names = [folder.name if times[folder.name] == 1 else str(folder) for folder in folders]
-    sides = [_Side(name, run) for name, run in zip(names, runs, strict=True)]
-    for side in sides[1:]:
-        _refuse(side, sides[0])
-    return sides
+    for name, run in zip(names[1:], runs[1:], strict=True):
+        _refuse(f"{names[0]} and {name}", runs[0], run)
+    part, rows = _held_out(runs)
+    return [_Side(name, run, part, rows) for name, run in zip(names, runs, strict=True)]
 
 
-def _refuse(side: _Side, reference: _Side) -> None:
-    """Refuse a run whose held-out samples are not the reference's."""
-    both = f"{reference.name} and {side.name}"
-    one, other = reference.run, side.run
+def _held_out(runs: Sequence[Run]) -> tuple[str, Array]:
+    """Rows that all runs scored; of the training part where nothing could be held out."""
+    splits = runs[0].splits
+    part = "test" if (splits == "test").any() else "train"
+    scored = [np.isfinite(run.scores["reconstruction_error"]) for run in runs]
+    return part, np.flatnonzero((splits == part) & np.all(scored, axis=0))
+
+
+def _refuse(both: str, one: Run, other: Run) -> None:
+    """Refuse runs whose held-out samples are not the same."""
     if one.card["fingerprint"] != other.card["fingerprint"]:
         shapes = [f"{r.card['facts']['n']} samples of {r.card['facts']['sample_shape']}"
                   for r in (one, other)]  # fmt: skip
@@ -275,10 +271,8 @@ def _baselines(sides: Sequence[_Side]) -> list[dict[str, Any]]:
         for model in side.run.comparison["models"][1:]:
             k = int(side.run.card["latent_dim"])
             row = {"name": f"{model['name']} of {side.name}", "model": model["name"], "k": k}
-            told = {key: model.get(key) for key in ("error", "log_p", "bits_per_dimension")}
-            rows.setdefault(
-                (k, model["error"]["estimate"]), row | {"measure": side.measure} | told
-            )
+            row |= {key: model.get(key) for key in ("error", "log_p", "bits_per_dimension")}
+            rows.setdefault((k, model["error"]["estimate"]), row | {"measure": side.measure})
     return list(rows.values())
 
 

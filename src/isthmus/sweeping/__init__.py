@@ -1,10 +1,10 @@
 """How many latents: networks and truncated SVDs of several k on the same held-out samples.
 
 ``cells`` measures one network or truncated SVD, ``workers`` runs many such side by side,
-``choice`` says which k to take, ``summary`` puts the cells together and ``sweep`` does it all.
+``choice`` says which k to take, ``summary`` puts the cells together and ``stages`` does it all.
 """
 
 from isthmus.report.sweep_page import sentences
-from isthmus.sweeping.sweep import sweep, table
+from isthmus.sweeping.stages import sweep, table
 
 __all__ = ["sentences", "sweep", "table"]
