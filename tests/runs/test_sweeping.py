@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +176,35 @@ def test_a_cell_that_fails_is_named_and_others_stay(tmp_path: Path):
     with pytest.raises((DataError, NumericalError, UsageError), match=r"k = 2, seed 0: "):
         sweep(rank_three(60), out, latent=[2], seeds=1, jobs=1, **settings)
     assert (out / "settings.json").is_file()
+    assert not (out / "sweep.json").exists()
+
+
+ENDLESS = """
+import sys
+import numpy as np
+from isthmus.models.networks import Dense
+from isthmus.sweeping import sweep
+if __name__ == "__main__":
+    x = np.random.default_rng(0).normal(size=(100, 9)).astype("f4")
+    plan = {"architecture": Dense((64, 64)), "epochs": 10**6, "learning_rate": 1e-7}
+    sweep(x, sys.argv[1], latent=[2, 3], seeds=1, jobs=2, **plan)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_sweep(tmp_path: Path, sent: signal.Signals):
+    script, out = tmp_path / "endless.py", tmp_path / "out"
+    script.write_text(ENDLESS)
+    command = [sys.executable, str(script), str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        while not (out / "settings.json").is_file():
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(6)
+        assert process.poll() is None
+        process.send_signal(sent)
+        process.communicate(timeout=15)  # returns when the last that could write there has ended
     assert not (out / "sweep.json").exists()
 
 
