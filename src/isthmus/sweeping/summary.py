@@ -23,7 +23,7 @@ _SIGNS = {"log_p": 1.0, "error": -1.0}
 _BOUNDS = {
     "log_p": (-math.inf, math.inf),
     "error": (0.0, math.inf),
-    "active_units": (0.0, math.inf),
+    "active_units": (0.0, math.inf),  # at most k
     "label_accuracy": (0.0, 1.0),
     "trustworthiness": (0.0, 1.0),
     "log_p_error": (0.0, math.inf),
@@ -144,7 +144,8 @@ class _Summary:
         }
 
     def _measured(self, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {name: over_seeds([c[name] for c in cells], ends) for name, ends in _BOUNDS.items()}
+        bounds = _BOUNDS | {"active_units": (0.0, float(cells[0]["k"]))}
+        return {name: over_seeds([c[name] for c in cells], ends) for name, ends in bounds.items()}
 
     def _notes(self) -> list[str]:
         first, last = self.parts[0], self.parts[-1]
