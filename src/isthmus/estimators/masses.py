@@ -31,7 +31,9 @@ class Grid:
     noise: float
 
     def log_scores(self, part: Observed, mean: FloatArray) -> FloatArray:
-        """Log mass of quantised and log density of other values, data units, ``(n, d)``; NaN where hidden.
+        """Log mass of quantised and log density of other values, data units, ``(n, d)``.
+
+        NaN where hidden.
 
         Args:
             part: the samples.
