@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from isthmus.contracts import FloatArray
 from isthmus.errors import UsageError
@@ -28,7 +31,7 @@ def drawn(codes: FloatArray, seed: int, start: str) -> FloatArray:
     Raises:
         UsageError: umap-learn is not installed.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1), _own_global_state(seed):
         warnings.simplefilter("ignore")  # on its missing extras, and on disconnected graphs
         model = _library().UMAP(
             n_neighbors=neighbours(len(codes)),
@@ -39,6 +42,17 @@ def drawn(codes: FloatArray, seed: int, start: str) -> FloatArray:
         )
         points = model.fit_transform(codes / (np.abs(codes).max() or 1.0))
     return np.asarray(points, dtype=np.float32)
+
+
+@contextmanager
+def _own_global_state(seed: int) -> Iterator[None]:
+    """NumPy's global generator seeded, for the layout of parts draws on it, and put back."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _library() -> ModuleType:
