@@ -1,1 +1,0 @@
-"""What classifiers and neighbours say of reconstructions and of new samples."""
