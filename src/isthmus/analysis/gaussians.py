@@ -204,7 +204,7 @@ def fitted(x: FloatArray, shape: Shape, m: int, seed: int) -> Mixture:
     Covariances are drawn towards their mean, and that towards its diagonal, each by as many
     imagined codes as there are latents and one more.
     """
-    centres = _centres(x, m, seed)
+    centres = _centres(x, m, seed) if m > 1 else x[:1]
     terms = _Terms.of(x.shape[1], shape)
     start = _updated(terms, _nearest(x, centres)[0].T @ terms.of_codes(x), shape)
     return start if m == 1 else climbed(x, start, shape, UPDATES)
