@@ -15,7 +15,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.errors import IsthmusWarning
 from isthmus.estimators.autoencoders import Autoencoder
 from isthmus.estimators.neural import NetworkEstimator
-from isthmus.evaluation import Evaluation
+from isthmus.evaluation import Evaluation, further_maps
 
 __all__ = ["ENOUGH_EPOCHS", "Budgeted", "Estimate", "estimate", "fit_to"]
 
@@ -141,7 +141,7 @@ def estimate(network: NetworkEstimator, train: Dataset, held_out: int, folds: in
         held_out,
         min(_TRAINING_SCORED, len(train)),
         _DRAWS,
-        _MAP_SECONDS * n,
+        _MAP_SECONDS * n * (1 + further_maps(n)),
         _LIBRARIES + 1.1 * n * width,
         1 + folds,
     )

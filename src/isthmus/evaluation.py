@@ -14,6 +14,7 @@ from isthmus.analysis.judgement import Judged, compared
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import Progress, latent_map
 from isthmus.analysis.scores import nearest, reconstruction_error
+from isthmus.analysis.stability import map_stability
 from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
@@ -23,7 +24,7 @@ from isthmus.errors import DataError
 from isthmus.estimators import Autoencoder, TruncatedSVD
 from isthmus.runs.folder import Run
 
-__all__ = ["MODELS", "Evaluation", "SampleScores", "dense", "recalled"]
+__all__ = ["MODELS", "Evaluation", "Mapped", "SampleScores", "dense", "further_maps", "recalled"]
 
 MODELS = {
     "vae": "variational autoencoder",
@@ -34,6 +35,7 @@ MODELS = {
 
 _FEWEST_JUDGED = 3  # samples on a map whose quality can be told
 _NEIGHBOURS = 15
+_FURTHER = ((5_000, 2), (20_000, 1))  # samples at most, maps: each takes as long as the first
 _MADE = 16  # samples drawn for the report
 _TRAVERSED = 12  # latents walked along for the report
 _STEPS = 9
@@ -54,6 +56,27 @@ class SampleScores:
     log_p: FloatArray
     log_p_error: FloatArray
     error: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """A map and how far it can be believed.
+
+    Attributes:
+        points: ``(n, 2)``.
+        facts: of the whole map.
+        places: of each place on it, ``(n,)``: ``trustworthiness`` and ``stability``, where there
+            are enough samples.
+    """
+
+    points: FloatArray
+    facts: dict[str, Any]
+    places: dict[str, FloatArray]
+
+
+def further_maps(n: int) -> int:
+    """How many maps more are drawn of ``n`` codes, to see whether the first comes back."""
+    return next((maps for most, maps in _FURTHER if n <= most), 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +142,14 @@ class Evaluation:
         ends = {"label_accuracy_low": interval.low, "label_accuracy_high": interval.high}
         return facts | ends | {"majority_share": share}
 
-    def mapped(
-        self, method: Literal["auto", "tsne", "pca"], progress: Progress
-    ) -> tuple[FloatArray, dict[str, Any], FloatArray | None]:
-        """The 2-D map ``(n, 2)``, how far it can be trusted, and :meth:`trustworthiness`."""
-        made = latent_map(self.codes, method=method, seed=self.seed, progress=progress)
+    def mapped(self, method: Literal["auto", "tsne", "pca"], progress: Progress) -> Mapped:
+        """The 2-D map, how far it can be trusted, and whether it comes back."""
+        further = further_maps(len(self.codes))
+
+        def part(done: int, total: int, before: int = 0) -> None:
+            progress(before * total + done, (1 + further) * total)
+
+        made = latent_map(self.codes, method=method, seed=self.seed, progress=part)
         facts: dict[str, Any] = {
             "method": made.method,
             "settings": dict(made.settings),
@@ -131,18 +157,29 @@ class Evaluation:
         }
         facts |= self._accuracy_facts()
         if len(self.codes) < _FEWEST_JUDGED:
-            return made.points, facts, None
-        found = quality(self.codes, made.points, k=_NEIGHBOURS)
+            return Mapped(made.points, facts, {})
+        found, stable = quality(self.codes, made.points, k=_NEIGHBOURS), None
+        if further:
+            stable = map_stability(
+                self.codes,
+                made,
+                seeds=further,
+                seed=self.seed,
+                k=_NEIGHBOURS,
+                progress=lambda done, total: part(done, total // further, 1),
+            )
+        places = {"trustworthiness": found.point_trustworthiness}
+        if stable is not None:
+            places["stability"] = stable.point_share
+            facts |= {
+                "stability": stable.share,
+                "stability_seeds": stable.seeds,
+                "stability_k": stable.k,
+            }
         names = ("k", "trustworthiness", "continuity", "neighbour_recall")
         facts |= {name: getattr(found, name) for name in names}
-        facts["sentence"] = plain_sentence(found)
-        return made.points, facts, found.point_trustworthiness
-
-    def trustworthiness(self, points: FloatArray) -> FloatArray | None:
-        """Of each sample's place on the map, ``(n,)``; None for too few samples."""
-        if len(points) < _FEWEST_JUDGED:
-            return None
-        return quality(self.codes, points, k=_NEIGHBOURS).point_trustworthiness
+        facts["sentence"] = plain_sentence(found, None if stable is None else stable.share)
+        return Mapped(made.points, facts, places)
 
     def scores(self) -> SampleScores:
         """Score all held-out samples, and as many training samples as a histogram needs."""

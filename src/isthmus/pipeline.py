@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.analysis.entries import entry_table
-from isthmus.contracts import Array, BoolArray, FloatArray
+from isthmus.contracts import Array, BoolArray
 from isthmus.cross_fitting import cross_fit
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe, resize_advice
@@ -33,7 +33,7 @@ from isthmus.models.specification import to_json
 from isthmus.plan import Plan
 from isthmus.report.story import write_report
 from isthmus.runs.card import FORMAT, machine, versions
-from isthmus.runs.folder import Run, run_folder, write_arrays, write_rows, write_table
+from isthmus.runs.folder import Run, read_arrays, run_folder, write_arrays, write_rows, write_table
 from isthmus.runs.ledger import Ledger
 from isthmus.splitting import split_up
 from isthmus.storage import read_npy, write_json, write_npy
@@ -128,7 +128,6 @@ class _Stages:
     options: dict[str, Any]
     split_file: str | PathLike[str] | None
     hidden: BoolArray | None = None
-    trust: FloatArray | None = None
     afford: Budgeted | None = None
     ledger: Ledger = field(init=False)
 
@@ -157,7 +156,7 @@ class _Stages:
             ("estimate", self._estimate, self._recall_estimate),
             ("fit", self._fit, self._recall_fit),
             ("encode", self._encode, self._recall_codes),
-            ("map", self._map, self._recall_map),
+            ("map", self._map, None),
             ("score", self._score, self._recall_scores),
             ("entries", self._entries, None),
             ("cross-fit", self._cross_fit, None),
@@ -362,13 +361,10 @@ class _Stages:
             self.watch.progress(done, total, "t-SNE")
 
         method: Any = "auto" if self.afford is None else self.afford.map
-        points, facts, self.trust = self.evaluation.mapped(method, told)
-        write_npy(self.folder / "map.npy", points)
-        write_json(self.folder / "quality.json", facts)
-
-    def _recall_map(self) -> None:
-        if not self.ledger.done("score"):
-            self.trust = self.evaluation.trustworthiness(read_npy(self.folder / "map.npy"))
+        made = self.evaluation.mapped(method, told)
+        write_npy(self.folder / "map.npy", made.points)
+        write_arrays(self.folder / "places.npz", made.places)
+        write_json(self.folder / "quality.json", made.facts)
 
     def _score(self) -> None:
         self.scores = self.evaluation.scores()
@@ -380,8 +376,8 @@ class _Stages:
             "log_p": self.scores.log_p,
             "log_p_error": self.scores.log_p_error,
             "reconstruction_error": self.scores.error,
-            "trustworthiness": self.trust,
         }
+        columns |= read_arrays(self.folder / "places.npz")
         present = {name: column for name, column in columns.items() if column is not None}
         write_table(self.folder / "scores.parquet", present)
         write_json(self.folder / "comparison.json", self.evaluation.comparison(self.scores))

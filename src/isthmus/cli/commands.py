@@ -12,7 +12,7 @@ import typer
 from isthmus.cli.app import Data, Json, RunFolder, Seed, app, number
 from isthmus.cli.opening import opened, read
 from isthmus.cli.options import plans, reads, seconds
-from isthmus.cli.telling import print_facts, print_json, print_next, print_summary
+from isthmus.cli.telling import print_facts, print_json, print_next, print_summary, typed
 from isthmus.flags import as_flags
 
 __all__ = ["demo", "fit", "inspect", "report"]
@@ -141,7 +141,7 @@ def _analyse(
     from isthmus.training.loop import INTERRUPTED
 
     own = {} if splits is None else {"splits": splits.name}
-    told = as_flags(options | own) + as_flags(_changed(plan))
+    told = as_flags(options | own) + as_flags(typed(plan))
     with Signals() as signals, Console(signals) as console:
         run = analyse(
             data,
@@ -162,21 +162,3 @@ def _analyse(
     if run.card.get("training", {}).get("stopped") == INTERRUPTED:
         typer.echo("training was interrupted: --resume goes on with it", err=True)
         raise typer.Exit(130)
-
-
-def _changed(plan: dict[str, Any]) -> dict[str, Any]:
-    """The settings that differ from their defaults, by the names of their flags."""
-    from isthmus.plan import Plan
-
-    flags = {"latent_dim": "latent"}
-    default = vars(Plan())
-    changed = {
-        flags.get(name, name): plan[name]
-        for name, usual in default.items()
-        if name in plan and (plan[name] != usual or name == "seed")
-    }
-    if changed.pop("near_duplicates", True) is False:
-        changed["no_near_duplicates"] = True
-    if changed.get("budget") is not None:
-        changed["budget"] = f"{changed['budget']:g}s"
-    return changed

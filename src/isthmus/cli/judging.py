@@ -4,15 +4,82 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Json, Seed, app
+from isthmus.cli.app import Data, Json, Seed, app, numbers
 from isthmus.cli.opening import opened
-from isthmus.cli.telling import print_json, print_next
+from isthmus.cli.options import plans, reads
+from isthmus.cli.telling import print_json, print_next, typed
+from isthmus.flags import as_flags
 
-__all__ = ["compare"]
+__all__ = ["compare", "sweep"]
+
+
+@app.command()
+@reads
+@plans
+def sweep(
+    options: dict[str, Any],
+    plan: dict[str, Any],
+    data: Data,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The folder to make.", show_default=False)
+    ],
+    latent: Annotated[str, typer.Option(help="Lengths of a code to try.")] = "2,5,10,20",
+    seeds: Annotated[int, typer.Option(min=1, help="Networks of each length.")] = 3,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes at a time; by default one a core.")
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="A file with the part of each sample: columns id and split."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the sweep in the folder, if any.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find how many latents the data need.
+
+    Fits networks of several lengths and seeds, with truncated SVD of the same length beside, on
+    one split; the validation part chooses, the test part judges.
+    """
+    from isthmus import sweeping
+    from isthmus.console import Console
+    from isthmus.plan import parse_plan
+    from isthmus.signals import Signals
+
+    ks = numbers("--latent", latent)
+    told = {"latent": ",".join(map(str, ks)), "seeds": seeds}
+    told |= {} if splits is None else {"splits": splits.name}
+    source, settings = shlex.quote(Path(data).name), typed(plan)
+    flags = as_flags(options) + as_flags(told | settings)
+    with Signals() as signals, Console(signals) as console:
+        found = sweeping.sweep(
+            data,
+            out,
+            latent=ks,
+            seeds=seeds,
+            jobs=jobs,
+            resume=resume,
+            splits=splits,
+            watch=console,
+            command=f"isthmus sweep {source}{flags} -o SWEEP",
+            options=options,
+            **parse_plan(plan),
+        )
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(sweeping.table(found))
+    for line in sweeping.sentences(found):
+        typer.echo(line)
+    typer.echo(f"report: {out / 'report.html'}")
+    best = found["recommended"]["k"]
+    chosen = as_flags(options) + as_flags({"latent": best} | settings)
+    print_next(f"isthmus fit {shlex.quote(data)}{chosen} -o RUN")
 
 
 @app.command()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from isthmus.data.dataset import Dataset
     from isthmus.runs.folder import Run
 
-__all__ = ["print_facts", "print_json", "print_next", "print_summary"]
+__all__ = ["print_facts", "print_json", "print_next", "print_summary", "typed"]
 
 
 def print_summary(run: Run, data: str) -> None:
@@ -69,3 +69,21 @@ def print_json(value: Any) -> None:
 def print_next(command: str) -> None:
     """The command that one would try next."""
     typer.echo(f"next: {command}")
+
+
+def typed(plan: dict[str, Any]) -> dict[str, Any]:
+    """The settings that differ from their defaults, by the names of their flags."""
+    from isthmus.plan import Plan
+
+    flags = {"latent_dim": "latent"}
+    default = vars(Plan())
+    changed = {
+        flags.get(name, name): plan[name]
+        for name, usual in default.items()
+        if name in plan and (plan[name] != usual or name == "seed")
+    }
+    if changed.pop("near_duplicates", True) is False:
+        changed["no_near_duplicates"] = True
+    if changed.get("budget") is not None:
+        changed["budget"] = f"{changed['budget']:g}s"
+    return changed
