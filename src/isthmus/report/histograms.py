@@ -25,9 +25,17 @@ from isthmus.report.style import (
     styled,
 )
 
-__all__ = ["Shares", "log_prob_histogram", "rank_histogram", "shares"]
+__all__ = [
+    "Shares",
+    "log_prob_histogram",
+    "p_value_counts",
+    "p_value_histogram",
+    "rank_histogram",
+    "shares",
+]
 
 BINS = 40
+P_BINS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +131,41 @@ def rank_histogram(
     Raises:
         UsageError: the numbers of edges and counts do not agree, or nothing is counted.
     """
+    words = "rank of the value in its predicted distribution", "values of test samples"
+    return _beside_uniform(edges, counts, band, *words)
+
+
+@styled
+def p_value_histogram(p: FloatArray) -> Figure:
+    """How the p-values of samples are distributed; those of inliers are uniform.
+
+    Args:
+        p: ``(n,)`` in [0, 1]; NaN is left out.
+
+    Raises:
+        UsageError: there is none.
+    """
+    counts, edges = p_value_counts(p)
+    return _beside_uniform(edges, counts, None, "p-value", "test samples")
+
+
+def p_value_counts(p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Counts ``(20,)`` of p-values in bins of a twentieth, and the edges ``(21,)``."""
+    counts, edges = np.histogram(p[np.isfinite(p)], P_BINS, (0.0, 1.0))
+    return counts.astype(np.float64), edges
+
+
+def _beside_uniform(
+    edges: FloatArray,
+    counts: FloatArray,
+    band: tuple[float, float] | None,
+    what: str,
+    whose: str,
+) -> Figure:
     check_lengths(bins=edges[1:], counts=counts)
     total = float(counts.sum())
     if total <= 0:
-        raise UsageError("no rank was counted", remedy="pass the counts of at least one value")
+        raise UsageError("nothing was counted", remedy="pass the counts of at least one value")
     figure = new_figure(2.7)
     axes = figure.subplots()
     highest = float(counts.max()) / total
@@ -136,10 +175,9 @@ def rank_histogram(
         axes.axhspan(low, high, color=RULE, alpha=0.7, linewidth=0, label=within)
         highest = max(high, highest)
     axes.stairs(counts / total, edges, fill=True, color=ACCENT, alpha=0.25)
-    axes.stairs(counts / total, edges, color=ACCENT, linewidth=1.6, label="values of test samples")
+    axes.stairs(counts / total, edges, color=ACCENT, linewidth=1.6, label=whose)
     axes.axhline(1 / len(counts), color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set(xlabel="rank of the value in its predicted distribution", xlim=(0, 1))
-    axes.set_ylabel("share of values")
+    axes.set(xlabel=what, xlim=(0, 1), ylabel=f"share of {whose.partition(' of ')[0]}")
     _finish(axes, highest)
     return figure
 

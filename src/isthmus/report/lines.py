@@ -26,6 +26,7 @@ __all__ = [
     "line_traversals",
     "median_curve",
     "sample_lines",
+    "surprising_lines",
 ]
 
 PALE = "#b9c0ca"
@@ -110,6 +111,37 @@ def _residual(axes: Axes, look: Look, values: Array, reach: float) -> None:
         axes.plot(place, np.full(len(place), 1.27 * end), marker, color=INK, markersize=3.6)
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.yaxis.set_major_locator(MaxNLocator(2, symmetric=True))
+
+
+def surprising_lines(
+    look: Look, x: Array, made: Array, nats: FloatArray, captions: Sequence[str], unit: str
+) -> Figure:
+    """A panel for each sample over its reconstruction, the nats of each value below it."""
+    wide = min(3, len(x))
+    deep = -(-len(x) // wide)
+    figure = new_figure(2.1 * deep + 0.4)
+    grid = figure.subplots(
+        2 * deep, wide, squeeze=False, sharex=True, sharey="row", height_ratios=[2, 1] * deep
+    )
+    for place in range(deep * wide):
+        row, column = divmod(place, wide)
+        upper, lower = grid[2 * row : 2 * row + 2, column]
+        if place >= len(x):
+            upper.set_axis_off()
+            lower.set_axis_off()
+            continue
+        _overlay(upper, look, x[place], made[place])
+        upper.set_title(captions[place], fontsize=8, fontweight="normal")
+        _draw(lower, look, nats[place], color=SECOND)
+        lower.axhline(0, color=MUTED, linewidth=0.6)
+    for lower in grid[1::2, 0]:
+        lower.set_ylabel("nats")
+    for axes in grid[-1]:
+        _name_features(axes, (), x.shape[1])
+    figure.supylabel(unit, fontsize=9)
+    figure.legend(*_key(look, "sample", "reconstruction"), loc="outside lower center", ncols=2)
+    figure.align_ylabels()
+    return figure
 
 
 def filled_lines(

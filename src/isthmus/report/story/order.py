@@ -9,6 +9,8 @@ from pathlib import Path
 from isthmus.report import figures
 from isthmus.report.page import Page, Section, render
 from isthmus.report.story import data, judgement, latents, leakage, maps, provenance, training
+from isthmus.report.story.anomalies import anomalies
+from isthmus.report.story.checks import checks
 from isthmus.report.story.doctor import findings
 from isthmus.report.story.teller import Teller, write_bytes
 from isthmus.report.story.words import accuracy, interval, of_shape
@@ -31,9 +33,11 @@ SECTIONS: tuple[Callable[[Teller], Section | None], ...] = (
     judgement.cross_fit,
     judgement.entries,
     judgement.scores,
+    anomalies,
     maps.latent_map,
     latents.traversals,
     latents.made,
+    checks,
     provenance.how_to_repeat,
 )
 

@@ -7,7 +7,17 @@ from typing import Any
 
 from isthmus.report.style import counted, number
 
-__all__ = ["accuracy", "budgeted", "ends", "interval", "listed", "noun", "of_shape", "shown"]
+__all__ = [
+    "accuracy",
+    "budgeted",
+    "ends",
+    "interval",
+    "listed",
+    "noun",
+    "of_shape",
+    "percent",
+    "shown",
+]
 
 
 def accuracy(quality: Mapping[str, Any]) -> str:
@@ -57,6 +67,22 @@ def interval(value: Mapping[str, Any]) -> str:
     if low is None or high is None:
         return number(estimate, 4)
     return f"{number(estimate, 4)} ({number(low, 4)}\u00a0to\u00a0{number(high, 4)})"
+
+
+def percent(value: Mapping[str, Any] | None) -> str:
+    r"""A share and, where they are known, the ends of its interval, in per cent.
+
+    Example:
+        >>> percent({"estimate": 0.84, "low": 0.801, "high": 0.872}), percent(None)
+        ('84.0\xa0% (80.1\xa0to\xa087.2\xa0%)', '–')
+    """
+    if value is None or value.get("estimate") is None:
+        return "–"
+    told = f"{100 * value['estimate']:.1f}\u00a0%"
+    low, high = value.get("low"), value.get("high")
+    if low is None or high is None:
+        return told
+    return f"{told} ({100 * low:.1f}\u00a0to\u00a0{100 * high:.1f}\u00a0%)"
 
 
 def ends(value: Mapping[str, Any]) -> tuple[float, float, float]:
