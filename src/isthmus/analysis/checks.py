@@ -64,7 +64,7 @@ def make_classifier(name: str, *, n: int, seed: int = 0) -> Any:
     if name == "boosting":
         leaf = max(1, min(_LEAF, n // _LEAF))
         return HistGradientBoostingClassifier(
-            min_samples_leaf=leaf, early_stopping=False, random_state=seed
+            max_leaf_nodes=15, min_samples_leaf=leaf, early_stopping=False, random_state=seed
         )
     if name == "article":
         return GradientBoostingClassifier(
