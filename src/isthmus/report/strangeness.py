@@ -191,7 +191,9 @@ def score_sides(
         axes.scatter(x[far], y[far], s=70, facecolors="none", edgecolors=INK, linewidths=0.7,
                      label=told)  # fmt: skip
     _name(axes, x, y, list(named)[:MOST_NAMED], ids)
-    axes.set(xlabel=f"encoder: {inner.name}   stranger →", ylabel=f"{outer.name}\nstranger →")
+    axes.set(
+        xlabel=f"encoder: {inner.name}   stranger →", ylabel=f"decoder: {outer.name}   stranger →"
+    )
     axes.grid()
     axes.margins(0.06)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=3)

@@ -105,13 +105,13 @@ class Evidence:
             NaN where nothing was observed.
         at_bounds: share of values at a bound by parameter of the likelihood, see
             :func:`~isthmus.analysis.doctor.share_at_bounds`.
-        two_sample: held-out against new samples: ``method``, ``statistic``, ``p_value``,
-            ``n_real`` and ``n_made``.
+        two_sample: held-out against new samples: ``method``, ``statistic`` (area under the ROC
+            curve), ``p_value``, ``n_real`` and ``n_made``.
         memorisation: how near new samples are to training samples: ``median_ratio`` (to held-out
             ones' distances), ``share_nearer``, ``p_value`` and ``n``.
-        anomalies: how the scores of strangeness agree: ``rank_correlation``, ``disagreeing``,
-            ``flagged`` and ``tested``.
-        quality: of the map: ``stability`` over its starts and ``stability_k``.
+        anomalies: how the scores of strangeness agree: ``rank_correlation``, ``disagreeing`` and
+            ``tested``.
+        quality: of the map: the ``stability`` of its ``stability_k`` neighbours.
     """
 
     data: str = "DATA"

@@ -64,15 +64,12 @@ class _Tested:
     @property
     def flagged(self) -> BoolArray:
         """Which are flagged."""
-        return np.nan_to_num(self["flag"].astype(np.float64)) > 0
+        return self["flag"].astype(bool)
 
     @property
-    def disagreed(self) -> IntArray:
-        """Places of those whose scores disagree, the most at odds first."""
-        odds = np.nan_to_num(self["disagreement"].astype(np.float64))
-        order = np.argsort(-odds, kind="stable")
-        count = min((self.teller.run.anomalies or {}).get("disagreeing") or 0, (odds > 0).sum())
-        return np.asarray(order[:count])
+    def disagreeing(self) -> IntArray:
+        """Places of those that one side finds strange and the other ordinary."""
+        return np.flatnonzero(self["disagreement"].astype(bool))
 
 
 def anomalies(teller: Teller) -> Section | None:
@@ -88,35 +85,30 @@ def anomalies(teller: Teller) -> Section | None:
         _top(tested),
         _two_sides(teller, tested),
         _p_values(teller, tested),
-        _meanings(tested, found),
+        _meanings(tested),
     ]
-    texts = (_verdict(found), *_combined(found), *(found.get("notes") or ()))
+    texts = (_verdict(found), _combined(found), *found["notes"])
     return Section(
         "How strange each sample is", texts, tuple(block for block in blocks if block is not None)
     )
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
-    """What was flagged, of how many, at which rate, and by how fine a measure."""
-    calibrated, tested = int(found.get("calibration") or 0), int(found.get("tested") or 0)
+    """What was flagged, of how many, and at which rate."""
     told = (
-        f"{found.get('flagged') or 0} of {counted(tested, 'test sample')} are flagged as strange, "
+        f"{found['flagged']} of {counted(found['tested'], 'test sample')} are flagged as strange, "
         f"at a false-discovery rate of {number(100 * found['fdr'])} %: of the flagged, that share "
-        "at most is expected to be as usual as the rest."
+        "at most is expected to be as usual as the calibration samples."
     )
-    least = "" if found.get("smallest_p") is None else f", so that none is below " \
-        f"{number(found['smallest_p'], 2)}"  # fmt: skip
-    told += f" p-values rest on {counted(calibrated, 'calibration sample')}{least}."
-    if found.get("can_flag") is False:
-        told += " That is too few for any flag: none says nothing."
+    if not found["can_flag"]:
+        told += " With so few calibration samples nothing can be flagged: none says nothing."
     return told
 
 
-def _combined(found: Mapping[str, Any]) -> tuple[str, ...]:
-    combined = found.get("combined")
-    if not combined:
-        return ()
-    return (f"The combined score is {combined['name']}: {combined['why']}",)
+def _combined(found: Mapping[str, Any]) -> str:
+    """Which score p-values and flags rest on, and why."""
+    name, why = found["combined"]["name"], found["combined"]["why"]
+    return f"The combined score is the {name}: {why}."
 
 
 def _caption(teller: Teller, row: int) -> str:
@@ -138,12 +130,9 @@ def _strangest(teller: Teller) -> Picture | None:
         return None
     rows, nats = examples["strange_rows"], examples["strange_residual"]
     captions = [_caption(teller, int(row)) for row in rows]
+    x = np.where(np.isnan(nats), np.nan, examples["strange_x"])  # what is hidden has no surprise
     figure = figures.strange_samples(
-        teller.pictured("strange_x"),
-        teller.pictured("strange_reconstruction"),
-        nats,
-        captions,
-        **teller.drawn,
+        x, examples["strange_reconstruction"], nats, captions, **teller.drawn
     )
     return teller.picture(
         "strangest",
@@ -191,14 +180,12 @@ def _top(tested: _Tested) -> Table:
 
 
 def _two_sides(teller: Teller, tested: _Tested) -> Picture | None:
-    inner = _side(tested, {"code_log_p": -1, "code_log_p_prior": -1, "neighbour_distance": 1})
-    outer = _side(tested, {"log_p": -1, "reconstruction_error": 1})
-    if inner is None or outer is None:
+    names = ("neighbour_distance", "reconstruction_error")
+    if not all(map(tested.known, names)):
         return None
+    inner, outer = (figures.Side(tested[name], _AXES[name]) for name in names)
     both = np.isfinite(inner.values) & np.isfinite(outer.values)
-    if not both.any():
-        return None
-    named = [int(i) for i in tested.disagreed[:_NAMED] if both[i]]
+    named = [int(i) for i in tested.disagreeing[:_NAMED] if both[i]]
     ids, kept = teller.run.ids[tested.rows], np.flatnonzero(both)
     figure = figures.score_sides(
         figures.Side(inner.values[kept], inner.name),
@@ -207,9 +194,15 @@ def _two_sides(teller: Teller, tested: _Tested) -> Picture | None:
         [int(np.searchsorted(kept, i)) for i in named],
         ids[kept].tolist(),
     )
-    order = (teller.run.anomalies or {}).get("rank_correlation")
+    found = teller.run.anomalies or {}
+    order, odds = found.get("rank_correlation"), int(found.get("disagreeing") or 0)
     agreed = "" if order is None else f" Their rank correlation is {order:.2f}."
-    those = " Samples on which the two disagree most are named." if named else ""
+    those = (
+        f" One side finds {counted(odds, 'sample')} strange that the other finds ordinary; "
+        f"{'it is' if odds == 1 else 'the strangest of them are'} named."
+        if named
+        else ""
+    )
     return teller.picture(
         "two-sides",
         figure,
@@ -226,20 +219,9 @@ def _two_sides(teller: Teller, tested: _Tested) -> Picture | None:
     )
 
 
-def _side(tested: _Tested, signs: Mapping[str, int]) -> figures.Side | None:
-    """The first score that is known, turned so that strange samples have the higher values."""
-    for name, sign in signs.items():
-        if tested.known(name):
-            return figures.Side(sign * tested[name], _AXES[name])
-    return None
-
-
 _AXES = {
-    "code_log_p": "−log p of the code under the training codes' mixture (nats)",
-    "code_log_p_prior": "−log p of the code under the prior (nats)",
     "neighbour_distance": "distance from the nearest training codes",
-    "log_p": "whole model: −log p(x) (nats)",
-    "reconstruction_error": "decoder: mean squared error",
+    "reconstruction_error": "mean squared error",
 }
 
 
@@ -258,7 +240,7 @@ def _p_values(teller: Teller, tested: _Tested) -> Picture | None:
     )
 
 
-def _meanings(tested: _Tested, found: Mapping[str, Any]) -> Table:
+def _meanings(tested: _Tested) -> Table:
     rows = [(name.replace("_", " "), told) for name, told in _SCORES.items() if tested.known(name)]
     rows.append(("combined", "higher is stranger; p-values and flags rest on it"))
     if tested.known("p_value"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,8 @@ _COLOURINGS = {
     ),
     "stability": (
         "map-stability",
-        "What another start would have shown as well: the share of each point's neighbours on "
-        "this map that are its neighbours on maps from other starts.",
+        "What comes back: the share of each point's neighbours on this map that are its "
+        "neighbours on maps drawn anew, from other starts or (principal axes) other samples.",
     ),
 }
 
@@ -37,7 +36,6 @@ def latent_map(teller: Teller) -> Section:
     coloured = [_coloured(teller, name) for name in _COLOURINGS if _is_known(teller, name)]
     blocks = [_by_label(teller), *coloured]
     texts = [quality["sentence"]] if quality.get("sentence") else []
-    texts += [_stability(quality)] if quality.get("stability") is not None else []
     if quality.get("label_accuracy") is not None:
         texts.append(
             f"Label accuracy of the codes: {accuracy(quality)}. It is the share of test samples "
@@ -45,6 +43,8 @@ def latent_map(teller: Teller) -> Section:
             "(not on the map)."
         )
     rows = [("neighbours looked at", f"{quality.get('k', '–')}")]
+    if quality.get("stability_seeds") is not None:
+        rows.append(("maps drawn anew", f"{quality['stability_seeds']}"))
     for name in _MEASURES:
         value = quality.get(name)
         told = "–" if value is None else f"{value:.3f}"
@@ -76,15 +76,6 @@ def _by_label(teller: Teller) -> Picture:
 def _is_known(teller: Teller, name: str) -> bool:
     values = teller.run.scores.get(name)
     return values is not None and bool(np.isfinite(values).any())
-
-
-def _stability(quality: Mapping[str, Any]) -> str:
-    starts = counted(int(quality.get("stability_seeds") or 1), "further map")
-    return (
-        f"Stability: {100 * quality['stability']:.0f} % of each point's "
-        f"{quality.get('stability_k') or quality.get('k', '')} nearest neighbours on this map are "
-        f"among its nearest on {starts} from other starts, on average."
-    )
 
 
 def _coloured(teller: Teller, name: str) -> Picture:
