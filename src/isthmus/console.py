@@ -27,6 +27,8 @@ _SAID = {
     "score": "scoring",
     "entries": "predicting hidden entries",
     "cross-fit": "fitting anew, fold by fold",
+    "check": "asking a classifier",
+    "sweep": "fitting networks of every length",
     "examine": "looking for what may be wrong",
     "draw": "decoding examples",
     "report": "writing the report",

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 
 from isthmus.analysis.codes import knn_accuracy
 from isthmus.analysis.comparison import wilson
+from isthmus.analysis.densities import fit_class_mixtures
 from isthmus.analysis.judgement import Judged, compared
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import Progress, latent_map
@@ -19,7 +20,6 @@ from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.entries import hold_out_entries
-from isthmus.data.splits import PARTS
 from isthmus.errors import DataError
 from isthmus.estimators import Autoencoder, TruncatedSVD
 from isthmus.runs.folder import Run
@@ -39,6 +39,8 @@ _FURTHER = ((5_000, 2), (20_000, 1))  # samples at most, maps: each takes as lon
 _MADE = 16  # samples drawn for the report
 _TRAVERSED = 12  # latents walked along for the report
 _STEPS = 9
+_CLASSES = 12  # labels of which new samples are shown
+_OF_A_CLASS = 6
 _SHOWN = 400  # examples kept for the report
 
 
@@ -181,10 +183,14 @@ class Evaluation:
         facts["sentence"] = plain_sentence(found, None if stable is None else stable.share)
         return Mapped(made.points, facts, places)
 
-    def scores(self) -> SampleScores:
-        """Score all held-out samples, and as many training samples as a histogram needs."""
+    @property
+    def some_training(self) -> Array:
+        """Rows of as many training samples as a histogram of scores needs."""
         chosen = np.random.default_rng(self.seed).permutation(self.rows("train"))
-        rows = np.sort(np.concatenate([chosen[: self.training_scored], self.rows(*PARTS[1:])]))
+        return np.sort(chosen[: self.training_scored])
+
+    def scores(self, rows: Array) -> SampleScores:
+        """Score some rows."""
         log_p, log_p_error, error = np.full((3, len(self.data)), np.nan)
         log_p[rows], log_p_error[rows] = self.log_prob(self.model, rows)
         error[rows] = self.errors(self.model, rows)
@@ -232,23 +238,43 @@ class Evaluation:
         if mask is not None:
             deviation = self.model.fill(part)[1]
             gaps = {"mask": mask[shown], "fill_deviation": deviation, "example_mask": mask[first]}
-        return gaps | {
-            "rows": shown,
-            "x": dense(part),
-            "reconstruction": self.model.reconstruct(part),
-            "reconstruction_error": scores.error[shown],
-            "baseline": self.baseline.reconstruct(part),
-            "baseline_error": self.errors(self.baseline, shown),
-            "walk_latents": walk.latents[:_TRAVERSED],
-            "walk_values": walk.values[:_TRAVERSED],
-            "walk_images": walk.images[:_TRAVERSED],
-            "walk_effect": walk.effect[:_TRAVERSED],
-            "unit_variance": active_units(self.codes[train]).variance,
-            "made": made,
-            "made_neighbour": training[neighbour[:, 0]],
-            "made_distance": distance[:, 0],
-            "example_x": dense(self.data[first]),
-            "example_labels": np.array([], np.str_) if labels is None else labels[first],
+        return (
+            gaps
+            | self._of_classes()
+            | {
+                "rows": shown,
+                "x": dense(part),
+                "reconstruction": self.model.reconstruct(part),
+                "reconstruction_error": scores.error[shown],
+                "baseline": self.baseline.reconstruct(part),
+                "baseline_error": self.errors(self.baseline, shown),
+                "walk_latents": walk.latents[:_TRAVERSED],
+                "walk_values": walk.values[:_TRAVERSED],
+                "walk_images": walk.images[:_TRAVERSED],
+                "walk_effect": walk.effect[:_TRAVERSED],
+                "unit_variance": active_units(self.codes[train]).variance,
+                "made": made,
+                "made_neighbour": training[neighbour[:, 0]],
+                "made_distance": distance[:, 0],
+                "example_x": dense(self.data[first]),
+                "example_labels": np.array([], np.str_) if labels is None else labels[first],
+            }
+        )
+
+    def _of_classes(self) -> dict[str, Array]:
+        """New samples for each label, from a mixture of its training codes."""
+        labels = self.data.labels
+        if labels is None or not len(train := self._labelled("train")):
+            return {}
+        mixtures = fit_class_mixtures(self.codes[train], labels[train], seed=self.seed)
+        rng = np.random.default_rng(self.seed)
+        shown = dict(list(mixtures.items())[:_CLASSES])
+        codes = [mixture.sample(_OF_A_CLASS, rng) for mixture in shown.values()]
+        if not codes:
+            return {}
+        return {
+            "class_samples": self.model.decode(np.concatenate(codes).astype(np.float32)),
+            "class_sample_labels": np.repeat(list(shown), _OF_A_CLASS),
         }
 
     def log_prob(self, model: Any, rows: Array) -> tuple[FloatArray, FloatArray]:

@@ -43,6 +43,7 @@ def examined(
     """
     rows = _some(evaluation)
     ranks = evaluation.model.predictive_ranks(evaluation.data[rows], seed=evaluation.seed)
+    check = run.check or {}
     evidence = Evidence(
         **_of_data(evaluation, card),
         **_of_split(evaluation, run, card),
@@ -53,6 +54,10 @@ def examined(
         log_p_test=scores.log_p[evaluation.rows("test")],
         pit=ranks,
         at_bounds=_at_bounds(evaluation, rows),
+        two_sample=check.get("two_sample"),
+        memorisation=check.get("memorisation"),
+        anomalies=run.anomalies,
+        quality=run.quality,
     )
     findings = [asdict(finding) for finding in diagnose(evidence)]
     return {

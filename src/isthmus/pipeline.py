@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.analysis.entries import entry_table
+from isthmus.checking import checked
 from isthmus.contracts import Array, BoolArray
 from isthmus.cross_fitting import cross_fit
 from isthmus.data.dataset import Dataset
@@ -35,6 +36,8 @@ from isthmus.report.story import write_report
 from isthmus.runs.card import FORMAT, machine, versions
 from isthmus.runs.folder import Run, read_arrays, run_folder, write_arrays, write_rows, write_table
 from isthmus.runs.ledger import Ledger
+from isthmus.runs.lock import locked
+from isthmus.scoring import score_columns, strange_examples
 from isthmus.splitting import split_up
 from isthmus.storage import read_npy, write_json, write_npy
 from isthmus.training.checkpoint import Checkpoints
@@ -42,7 +45,7 @@ from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
 from isthmus.watch import Silent, Watch
 
-__all__ = ["analyse", "make_report"]
+__all__ = ["analyse", "check", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
 _MISSING = (
@@ -113,6 +116,51 @@ def make_report(run: Run) -> Path:
     return write_report(run)
 
 
+def check(
+    run: Run, data: Any = None, *, classifier: str = "boosting", watch: Watch | None = None
+) -> dict[str, Any]:
+    """Check a run with all samples that memory allows, and draw its report anew.
+
+    Args:
+        run: finished.
+        data: what it was made from; None: where the run found them.
+        classifier: ``"boosting"``, ``"article"`` (gradient boosting) or ``"logistic"`` (of codes).
+        watch: told of stages.
+
+    Returns:
+        What then stands in ``check.json``, see :func:`isthmus.checking.checked`.
+
+    Raises:
+        DataError: the data are not found, or are not those of the run.
+        RunCorruptError: the run is unfinished.
+        UsageError: no such classifier.
+    """
+    looking = watch or Silent()
+    run.require("examples.npz")
+    with locked(run.path):
+        looking.stage("read")
+        evaluation = recalled(run, _its_data(run) if data is None else _dataset(data, {}))
+        looking.stage("check")
+        found = checked(evaluation, classifier=classifier, thorough=True)
+        write_json(run.path / "check.json", found)
+        fresh = Run(run.path)
+        names = ("log_p", "log_p_error", "reconstruction_error")
+        scores = SampleScores(*(fresh.scores[name] for name in names))
+        looking.stage("examine")
+        write_json(run.path / "doctor.json", examined(evaluation, scores, fresh, run.card))
+        looking.stage("report")
+        write_report(Run(run.path))
+    return found
+
+
+def _its_data(run: Run) -> Dataset:
+    where = run.card.get("data")
+    if where is None:
+        raise DataError("does not say where its data lie", where=run.path, remedy="give --data")
+    options = run.card["options"]
+    return load(where, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+
+
 @dataclass
 class _Stages:
     """One analysis under way; each stage writes what it found before the next begins.
@@ -160,6 +208,7 @@ class _Stages:
             ("score", self._score, self._recall_scores),
             ("entries", self._entries, None),
             ("cross-fit", self._cross_fit, None),
+            ("check", self._check, None),
             ("examine", self._examine, None),
             ("draw", self._draw, None),
             ("report", self._report, None),
@@ -367,17 +416,15 @@ class _Stages:
         write_json(self.folder / "quality.json", made.facts)
 
     def _score(self) -> None:
-        self.scores = self.evaluation.scores()
+        self.scores, found = score_columns(self.evaluation, self.together, self.folder)
         columns: dict[str, Any] = {
             "id": self.data.ids,
             "label": self.data.labels,
             "group": self.data.groups,
             "split": self.splits,
-            "log_p": self.scores.log_p,
-            "log_p_error": self.scores.log_p_error,
-            "reconstruction_error": self.scores.error,
+            **found,
+            **read_arrays(self.folder / "places.npz"),
         }
-        columns |= read_arrays(self.folder / "places.npz")
         present = {name: column for name, column in columns.items() if column is not None}
         write_table(self.folder / "scores.parquet", present)
         write_json(self.folder / "comparison.json", self.evaluation.comparison(self.scores))
@@ -413,13 +460,18 @@ class _Stages:
             self.folder / "cross_fit.json", cross_fit(self.evaluation, fold, fit, where, told)
         )
 
+    def _check(self) -> None:
+        write_json(self.folder / "check.json", checked(self.evaluation))
+
     def _examine(self) -> None:
         write_json(self.folder / "leak.json", leaky_claim(self.evaluation, self.together))
         found = examined(self.evaluation, self.scores, Run(self.folder), self.card)
         write_json(self.folder / "doctor.json", found)
 
     def _draw(self) -> None:
-        write_arrays(self.folder / "examples.npz", self.evaluation.examples(self.scores))
+        found, columns = self.evaluation, dict(Run(self.folder).scores)
+        arrays = found.examples(self.scores) | strange_examples(found, columns, self.folder)
+        write_arrays(self.folder / "examples.npz", arrays)
 
     def _report(self) -> None:
         write_report(Run(self.folder))

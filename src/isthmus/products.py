@@ -8,6 +8,7 @@ from typing import Any
 
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
+from isthmus.detection import Detector, Scored
 from isthmus.errors import DataError, UsageError
 from isthmus.report.csv_text import csv_text
 from isthmus.report.figures import thumbnails
@@ -15,7 +16,7 @@ from isthmus.report.story import display_limits
 from isthmus.runs.folder import Run, write_arrays, write_table
 from isthmus.storage import atomic_file, write_npy, write_text
 
-__all__ = ["write_codes", "write_filled", "write_samples"]
+__all__ = ["write_codes", "write_filled", "write_samples", "write_scores"]
 
 _TILE = 64  # pixels of a sample's side on a sheet
 
@@ -70,6 +71,45 @@ def write_filled(run: Run, data: Dataset, out: Path) -> int:
         columns |= {f"{name} (sd)": c for name, c in zip(names, deviation.T, strict=True)}
         _write_table(out, {"id": data.ids} | columns)
     return int((~data.mask).sum())
+
+
+def write_scores(
+    run: Run, data: Dataset, out: Path, *, fdr: float = 0.1, residuals: Path | None = None
+) -> dict[str, Any]:
+    """Score data by a run's model into ``.csv`` or ``.parquet``: a row a sample, a column a score.
+
+    Of the run's own data only the test samples get p-values and flags: the others were trained
+    on, or are what p-values are measured against.
+
+    Args:
+        run: whose model scores.
+        data: the samples.
+        out: the table.
+        fdr: the false-discovery rate of the flags.
+        residuals: a ``.npz`` with the surprise of each value, nats, ``(n, *sample_shape)``.
+
+    Returns:
+        As ``anomalies.json`` of a run.
+
+    Raises:
+        UsageError: another suffix, or no such rate.
+        DataError: the data do not look like those in training.
+        RunCorruptError: the run was made before samples were scored so.
+        StorageError: the disk refused.
+    """
+    _check(out, (".csv", ".parquet"))
+    if residuals is not None:
+        _check(residuals, (".npz",))
+    run.require("anomaly.npz")
+    own = data.fingerprint == run.card["fingerprint"]
+    detector = Detector.load(run.path / "anomaly.npz", run.model)
+    tested = run.splits == "test" if own else None
+    scored: Scored = _asked(run, data, lambda part: detector.scored(part, fdr=fdr, tested=tested))
+    columns = dict(scored.columns) | ({"split": run.splits} if own else {})
+    _write_table(out, columns | {"because": scored.because})
+    if residuals is not None:
+        write_arrays(residuals, {"residuals": detector.residuals(data), "ids": data.ids})
+    return detector.facts(scored)
 
 
 def _asked(run: Run, data: Dataset, of_model: Callable[[Dataset], Any]) -> Any:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Data, Json, Seed, app, numbers
-from isthmus.cli.opening import opened
+from isthmus.cli.app import Data, Json, RunFolder, Seed, app, numbers
+from isthmus.cli.opening import opened, read, read_alike
 from isthmus.cli.options import plans, reads
-from isthmus.cli.telling import print_json, print_next, typed
+from isthmus.cli.telling import print_check, print_json, print_next, typed
 from isthmus.flags import as_flags
 
-__all__ = ["compare", "sweep"]
+__all__ = ["check", "compare", "score", "sweep"]
 
 
 @app.command()
@@ -77,9 +77,93 @@ def sweep(
     for line in sweeping.sentences(found):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.html'}")
-    best = found["recommended"]["k"]
-    chosen = as_flags(options) + as_flags({"latent": best} | settings)
+    chosen = as_flags(options) + as_flags(_recommended(found, settings))
     print_next(f"isthmus fit {shlex.quote(data)}{chosen} -o RUN")
+
+
+def _recommended(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings to go on with: of truncated SVD those of networks are left out."""
+    best = found["recommended"]
+    if best["model"] != "svd":
+        return {"latent": best["k"]} | settings
+    kept = {name: settings[name] for name in ("seed", "no_near_duplicates") if name in settings}
+    return {"model": "svd", "latent": best["svd_k"]} | kept
+
+
+@app.command()
+@reads
+def score(
+    options: dict[str, Any],
+    run: RunFolder,
+    data: Data,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="A .csv or .parquet file.", show_default=False),
+    ],
+    fdr: Annotated[
+        float, typer.Option(help="Expected share of false flags among the flagged, at most.")
+    ] = 0.1,
+    residuals: Annotated[
+        Path | None,
+        typer.Option(help="A .npz file for the surprise of each value, in nats."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how likely and how strange each sample is.
+
+    One row a sample: log p with its error, scores of the encoder's and of the decoder's side, a
+    combined score, its p-value among the run's calibration samples, a flag, and the values that
+    made the sample unlikely.
+    """
+    from isthmus.products import write_scores
+
+    its = opened(run)
+    samples = read_alike(its, data, options)
+    found = write_scores(its, samples, out, fdr=fdr, residuals=residuals)
+    if as_json:
+        print_json(found)
+        return
+    flagged = f"{found['flagged']} of {found['tested']} tested are flagged"
+    typer.echo(
+        f"{out}: {len(samples)} samples scored, {flagged} at a false-discovery rate of {fdr:g}"
+    )
+    for note in found["notes"]:
+        typer.echo(f"  {note}")
+    print_next(f"isthmus check {shlex.quote(str(run))}")
+
+
+@app.command()
+def check(
+    run: RunFolder,
+    classifier: Annotated[
+        str,
+        typer.Option(help="boosting, article (gradient boosting) or logistic (of codes)."),
+    ] = "boosting",
+    data: Annotated[
+        str | None, typer.Option(help="The run's data, if they lie elsewhere by now.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a classifier and neighbours about reconstructions and new samples.
+
+    The classifier learns from training originals alone. Confusion matrices, what new samples
+    teach about real ones, whether new samples can be told from held-out ones, and whether they
+    are copies of training samples. The report is drawn anew.
+    """
+    from isthmus import pipeline
+    from isthmus.console import Console
+    from isthmus.signals import Signals
+
+    its = opened(run)
+    samples = None if data is None else read(data, its.card["options"])
+    with Signals() as signals, Console(signals) as console:
+        found = pipeline.check(its, samples, classifier=classifier, watch=console)
+    if as_json:
+        print_json(found)
+        return
+    print_check(found)
+    typer.echo(f"report: {run / 'report.html'}")
+    print_next(f"isthmus report {shlex.quote(str(run))}")
 
 
 @app.command()

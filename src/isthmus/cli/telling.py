@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from isthmus.data.dataset import Dataset
     from isthmus.runs.folder import Run
 
-__all__ = ["print_facts", "print_json", "print_next", "print_summary", "typed"]
+__all__ = ["print_check", "print_facts", "print_json", "print_next", "print_summary", "typed"]
 
 
 def print_summary(run: Run, data: str) -> None:
@@ -45,6 +45,32 @@ def _beyond_the_split(run: Run) -> Iterator[str]:
     if run.entries is not None:
         each = (f"{m['name']} {m['r2']['estimate']:.2f}" for m in run.entries["models"])
         yield f"Of {run.entries['count']} hidden entries, R2: {', '.join(each)}."
+
+
+def print_check(found: dict[str, Any]) -> None:
+    """Accuracies with their intervals, and what neighbours say."""
+    if found["classifier"]:
+        judge = found["classifier"]
+        typer.echo(f"{judge['name']}, taught by {judge['trained_on']} originals, recognises")
+    for row in found["confusions"]:
+        typer.echo(f"  {row['what']:<28}{_accuracy(row['accuracy'])} of {row['n']}")
+    words = {
+        "generated_real": "originals, taught by new samples",
+        "real_generated": "new samples, taught by originals",
+    }
+    for name, told in words.items():
+        if (row := (found["transfer"] or {}).get(name)) is not None:
+            typer.echo(f"  {told:<34}{_accuracy(row)} of {row['n']}")
+    for name in ("two_sample", "memorisation"):
+        if found[name]:
+            typer.echo(found[name]["sentence"])
+    for note in found["notes"]:
+        typer.echo(f"note: {note}")
+
+
+def _accuracy(row: dict[str, Any]) -> str:
+    ends = (f"{100 * row[name]:.1f}" for name in ("low", "high"))
+    return f"{100 * row['estimate']:.1f} % ({' to '.join(ends)})"
 
 
 def print_facts(dataset: Dataset, facts: dict[str, Any], near: int) -> None:
