@@ -107,8 +107,8 @@ def test_what_is_trained_on_samples_is_asked_of_originals():
                                    VariationalAutoencoder(2, epochs=2)])  # fmt: skip
 @pytest.mark.parametrize("classifier", ["boosting", "logistic"])
 def test_every_model_is_checked_and_says_the_same_twice(model, classifier):
-    evaluation = evaluated(blobs(), model)
-    first, again = (to_json(checked(evaluation, classifier=classifier)) for _ in range(2))
+    evaluation = evaluated(blobs(120), model)
+    first, again = (to_json(checked(evaluation, classifier=classifier, made=9)) for _ in range(2))
     assert first == again
     assert '"two_sample": null' not in first
 

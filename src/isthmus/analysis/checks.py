@@ -22,6 +22,7 @@ from isthmus.errors import DataError, UsageError
 __all__ = [
     "CLASSIFIERS",
     "UNSEEN",
+    "Classifier",
     "Confusion",
     "Memorisation",
     "RankTest",
@@ -75,10 +76,32 @@ def make_classifier(name: str, *, n: int, seed: int = 0) -> Any:
     raise UsageError(f"classifier should be one of {tuple(CLASSIFIERS)}, but got {name!r}")
 
 
-def fit_classifier(name: str, x: Array, labels: Array, *, seed: int = 0) -> Any:
-    """Fit :func:`make_classifier` on features ``(n, f)`` and labels ``(n,)``.
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A fitted classifier that works on one thread.
 
-    On one thread: of several, the order of the sums would decide between splits that are as good.
+    Of several threads, the order of the sums would decide between splits that are as good, and
+    their waiting for each other takes longer than small trees do.
+
+    Attributes:
+        model: scikit-learn's.
+    """
+
+    model: Any
+
+    def predict(self, x: Array) -> Array:
+        """The label of each sample, ``(n, f)`` to ``(n,)``."""
+        with _one_thread():
+            return np.asarray(self.model.predict(x))
+
+    def scores(self, x: Array) -> FloatArray:
+        """How surely each sample is of the last of two labels, ``(n,)``."""
+        with _one_thread():
+            return np.asarray(self.model.decision_function(x))
+
+
+def fit_classifier(name: str, x: Array, labels: Array, *, seed: int = 0) -> Classifier:
+    """Fit :func:`make_classifier` to features ``(n, f)`` and labels ``(n,)``.
 
     Raises:
         UsageError: no such classifier.
@@ -88,8 +111,12 @@ def fit_classifier(name: str, x: Array, labels: Array, *, seed: int = 0) -> Any:
         raise DataError(f"{len(x)} samples but {len(labels)} labels")
     if len(np.unique(labels)) < 2:
         raise DataError("1 class: there is nothing to tell apart", where="labels")
-    with threadpool_limits(1, user_api="openmp"):
-        return make_classifier(name, n=len(x), seed=seed).fit(x, labels)
+    with _one_thread():
+        return Classifier(make_classifier(name, n=len(x), seed=seed).fit(x, labels))
+
+
+def _one_thread() -> Any:
+    return threadpool_limits(1, user_api="openmp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,7 +336,7 @@ def two_sample(
     x = np.concatenate([train_real, train_made])
     is_real = np.repeat([True, False], [len(train_real), len(train_made)])
     learned = fit_classifier("boosting", x, is_real, seed=seed)
-    scores = learned.decision_function(np.concatenate([real, made]))
+    scores = learned.scores(np.concatenate([real, made]))
     return rank_test(scores[: len(real)], scores[len(real) :], seed=seed)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.analysis.checks import (
     CLASSIFIERS,
+    Classifier,
     Confusion,
     Summary,
     confusion,
@@ -98,7 +99,7 @@ class _Judge:
     labels: StrArray
     view: _View
     seed: int
-    fitted: Any
+    fitted: Classifier
 
     @classmethod
     def of(cls, name: str, data: Dataset, labels: StrArray, view: _View, seed: int) -> _Judge:
