@@ -16,6 +16,7 @@ from torch import Generator, Tensor, nn
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.distributions import Normal
+from isthmus.models.importance import WeightSums
 from isthmus.models.likelihoods import Gaussian
 from isthmus.models.networks import Dense
 from isthmus.models.objectives import ELBO, ImportanceWeighted, Objective, Reconstruction
@@ -23,7 +24,6 @@ from isthmus.models.priors import Prior, StandardNormal
 from isthmus.models.specification import from_json, members, to_json
 from isthmus.models.variational import (
     VariationalNetwork,
-    importance_log_prob,
     keyed_normals,
     row_keys,
 )
@@ -204,6 +204,11 @@ def set_affine(stack: nn.Module, weight: Tensor, bias: Tensor) -> None:
         layer.bias.copy_(bias)
 
 
+def weighed(log_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    sums = WeightSums.of(log_weights)
+    return sums.value, sums.error, sums.effective_size
+
+
 def exact_log_p(x: Tensor) -> np.ndarray:
     covariance = WEIGHTS @ WEIGHTS.T + NOISE * torch.eye(D).double()
     return multivariate_normal(CENTRE.numpy(), covariance.numpy()).logpdf(x.numpy())
@@ -213,7 +218,7 @@ def exact_log_p(x: Tensor) -> np.ndarray:
 def test_importance_sampling_gives_the_exact_log_p_of_a_linear_gaussian_model():
     net, x = linear_gaussian(), batch(20).target.double() * 2
     noise = keyed_normals(row_keys(x, 0), 10, K)
-    value, error, effective = importance_log_prob(net.importance_log_weights(Batch(x, x), noise))
+    value, error, effective = weighed(net.importance_log_weights(Batch(x, x), noise))
     np.testing.assert_allclose(value, exact_log_p(x), atol=1e-6)
     assert (error < 1e-6).all()  # exact posterior: all weights are equal
     np.testing.assert_allclose(effective, 10, rtol=1e-6)
@@ -230,7 +235,7 @@ def test_a_wrong_posterior_still_gives_the_exact_log_p_within_its_error():
     layer.bias[:K] += 0.3
     layer.bias[K:] += 0.5
     noise = keyed_normals(row_keys(x, 0), 4000, K)
-    value, error, effective = importance_log_prob(net.importance_log_weights(Batch(x, x), noise))
+    value, error, effective = weighed(net.importance_log_weights(Batch(x, x), noise))
     z = (value.numpy() - exact_log_p(x)) / error.numpy()
     assert np.abs(z).max() < 4.5
     assert 0.5 < z.std() < 2
@@ -239,7 +244,7 @@ def test_a_wrong_posterior_still_gives_the_exact_log_p_within_its_error():
 
 def test_importance_weights_far_below_the_smallest_double_still_add_up():
     log_weights = torch.tensor([[-1e5, -1e5 + math.log(3)], [-2000.0, -math.inf]])
-    value, error, effective = importance_log_prob(log_weights)
+    value, error, effective = weighed(log_weights)
     np.testing.assert_allclose(value, [-1e5 + math.log(2), -2000 - math.log(2)], rtol=1e-7)
     np.testing.assert_allclose(effective, [1.6, 1.0], rtol=1e-3)
     assert torch.isfinite(error).all()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from isthmus.contracts import Bound, FloatArray, IntArray, LogProb
-from isthmus.estimators.growth import grown
+from isthmus.estimators.growth import grown, unmet
 from isthmus.estimators.inputs import Inputs
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.estimators.predictive import finite
 from isthmus.models.autoencoder import Batch
-from isthmus.models.importance import JUDGING_PAIRS, WeightSums, refined
+from isthmus.models.distributions import Normal
+from isthmus.models.importance import JUDGING_PAIRS, Proposal, WeightSums, refined, sharpened
 from isthmus.models.variational import VariationalNetwork
 
 __all__ = ["EvidenceEstimator"]
+
+_FIRST = 64  # draws from a better proposal, before it is seen who needs more
+_ANEW = 4  # times that a proposal may be found from the one before
 
 
 class EvidenceEstimator(NetworkEstimator):
@@ -41,7 +46,9 @@ class EvidenceEstimator(NetworkEstimator):
         Args:
             X: samples.
             draws: codes a sample.
-            max_error: nats: samples get more draws until their error is no larger.
+            max_error: nats: codes come from a better proposal than the encoder's, see
+                :func:`~isthmus.models.importance.sharpened`, at first 64 a sample and then more
+                where the error is larger.
             mask: True where observed; the other values are integrated out.
             variance: known noise variances, data units squared.
 
@@ -112,14 +119,61 @@ class EvidenceEstimator(NetworkEstimator):
         self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any
     ) -> LogProb:
         inputs = self._read(X, mask, variance)
+        proposal: tuple[Tensor, ...] = ()
+        sums = None
+        if max_error is not None:
+            k = min(k, _FIRST)
+            proposal, sums = self._sharpened(inputs, k, max_error)
 
-        def drawn(some: Inputs, _: IntArray, first: int, draws: int) -> WeightSums:
-            def weighed(net: VariationalNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
-                noise = self._noise(batch, raw, draws, self.seed_, first)
-                return WeightSums.of(net.importance_log_weights(batch, noise))
+        def drawn(some: Inputs, rows: IntArray, *span: int) -> WeightSums:
+            chosen = torch.from_numpy(rows)
+            return self._sums(some, span, *(each[chosen] for each in proposal))
 
-            return WeightSums(
-                *map(torch.from_numpy, self._collect(some, weighed, self._rows(draws)))
-            )
+        return grown(inputs, sums or self._sums(inputs, (0, k)), max_error, drawn)
 
-        return grown(inputs, k, max_error, drawn)
+    def _sharpened(self, inputs: Inputs, k: int, max_error: float) -> tuple[Proposal, WeightSums]:
+        """Proposals, found anew where the first draws do not meet the error, and these draws."""
+        proposal = self._proposal(inputs)
+        sums = self._sums(inputs, (0, k), *proposal)
+        for _ in range(_ANEW):
+            rows = unmet(sums, max_error)
+            if len(rows) == 0:
+                break
+            chosen = torch.from_numpy(rows)
+            known = Proposal(*(each[chosen] for each in proposal)).conditional
+            some = inputs[rows]
+            better = self._proposal(some, known.mean, known.log_variance)
+            sums = sums.updated(chosen, self._sums(some, (0, k), *better), merge=False)
+            pairs = zip(proposal, better, strict=True)
+            proposal = Proposal(*(a.index_copy(0, chosen, b) for a, b in pairs))
+        return proposal, sums
+
+    def _proposal(self, inputs: Inputs, *start: Tensor) -> Proposal:
+        """About the encoder's posteriors, or such means and log variances."""
+
+        def sharp(
+            net: VariationalNetwork, batch: Batch, _: Tensor, *start: Tensor
+        ) -> tuple[Tensor, ...]:
+            return sharpened(net, batch, Normal(*start) if start else None)
+
+        found = self._collect(inputs, sharp, self._rows(2 * self.latent_dim), *start)
+        return Proposal(*map(torch.from_numpy, found))
+
+    def _sums(self, inputs: Inputs, span: tuple[int, ...], *proposal: Tensor) -> WeightSums:
+        """Of the weights of draws ``first, number`` from the encoder's q or a better proposal."""
+        first, number = span
+        block = min(number, self._rows(1))
+
+        def weighed(
+            net: VariationalNetwork, batch: Batch, raw: Tensor, *proposal: Tensor
+        ) -> tuple[Tensor, ...]:
+            weigh = partial(Proposal(*proposal).log_weights, net) if proposal else None
+            parts = []
+            for start in range(0, number, block):
+                draws = min(block, number - start)
+                noise = self._noise(batch, raw, draws, self.seed_, first + start)
+                parts.append((weigh or net.importance_log_weights)(batch, noise))
+            return WeightSums.of(torch.cat(parts, 1))
+
+        found = self._collect(inputs, weighed, self._rows(block), *proposal)
+        return WeightSums(*map(torch.from_numpy, found))

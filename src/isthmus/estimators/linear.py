@@ -307,9 +307,9 @@ class TruncatedSVD(LatentEstimator):
         """
         inputs = self._read(X, mask, variance)
 
-        def told(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
-            mean = (given.filled @ self.components_.T) @ self.components_
-            return (self._grid.log_scores(part, mean),)
+        def told(part: Observed, given: Conditional) -> tuple[FloatArray]:
+            codes = given.filled @ self.components_.T
+            return (self._grid.log_scores(part, codes @ self.components_),)
 
         return self._shaped(self._collect(inputs, told)[0])
 
@@ -341,27 +341,26 @@ class TruncatedSVD(LatentEstimator):
             lost = jacobian.sum() if part.mask is None else part.mask @ jacobian
             return given.log_prob - lost
 
-        def drawn(some: Inputs, _: IntArray, first: int, draws: int) -> WeightSums:
+        def drawn(some: Inputs, _: IntArray, *span: int) -> WeightSums:
             def weighed(part: Observed, given: Conditional) -> tuple[FloatArray, ...]:
-                ratios = self._log_mass_ratios(part, given, first, draws)
+                ratios = self._log_mass_ratios(part, given, *span)
                 weights = ratios + torch.as_tensor(density(part, given))[:, None]
                 return tuple(each.numpy() for each in WeightSums.of(weights))
 
-            return WeightSums(*map(torch.from_numpy, self._collect(some, weighed, draws)))
+            return WeightSums(*map(torch.from_numpy, self._collect(some, weighed, span[1])))
 
         if (self.quantum_ > 0).any():
-            return grown(inputs, k, max_error, drawn)
+            first = drawn(inputs, np.arange(len(inputs.dataset)), 0, k)
+            return grown(inputs, first, max_error, drawn)
         return exact(self._collect(inputs, lambda part, given: (density(part, given),))[0])
 
-    def _log_mass_ratios(
-        self, part: Observed, given: Conditional, first: int, draws: int
-    ) -> Tensor:
+    def _log_mass_ratios(self, part: Observed, given: Conditional, *span: int) -> Tensor:
         """Log mass - log density of the quantised values by codes, ``(n, draws)``."""
+        first, draws = span
         keys = row_keys(torch.as_tensor(part.shown), self.seed_)
         noise = keyed_normals(keys, draws, self.latent_dim, first=first)
-        z = torch.as_tensor(given.draws(noise.numpy())).float()
-        mean = z @ torch.as_tensor(self.components_[:, self.quantum_ > 0]).float()
-        return self._grid.log_mass_ratios(part, mean)
+        mean = given.draws(noise.numpy()) @ self.components_[:, self.quantum_ > 0]
+        return self._grid.log_mass_ratios(part, torch.as_tensor(mean).float())
 
     @property
     def _grid(self) -> Grid:

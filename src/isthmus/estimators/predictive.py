@@ -163,7 +163,7 @@ class PredictiveEstimator(LatentEstimator):
 
     def _noise(self, batch: Batch, raw: Tensor, draws: int, seed: int, first: int = 0) -> Tensor:
         """Standard normals ``(batch, draws, k)`` that belong to the samples' content."""
-        shown = raw if batch.mask is None else raw * batch.mask
+        shown = raw if batch.mask is None else torch.where(batch.mask, raw, 0)
         noise = keyed_normals(row_keys(shown, seed), draws, self.latent_dim, first=first)
         return noise.to(batch.target.dtype)
 

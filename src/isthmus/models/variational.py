@@ -1,8 +1,7 @@
-"""The variational autoencoder's network: a posterior over codes, a prior, and log p(x)."""
+"""The variational autoencoder's network: a posterior over codes, and a prior."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from isthmus.models.distributions import Normal
 from isthmus.models.priors import Prior, StandardNormal
 from isthmus.models.special import bounded
 
-__all__ = ["VariationalNetwork", "importance_log_prob", "keyed_normals", "row_keys"]
+__all__ = ["VariationalNetwork", "keyed_normals", "row_keys"]
 
 
 class VariationalNetwork(AutoencoderNetwork):
@@ -101,21 +100,6 @@ class VariationalNetwork(AutoencoderNetwork):
 def _spread(q: Normal) -> Normal:
     """For several draws a sample: ``(batch, k)`` to ``(batch, 1, k)``."""
     return Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1))
-
-
-def importance_log_prob(log_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Log p(x), its standard error and the effective sample size, each ``(batch,)``.
-
-    log (1/K) sum_k w_k (Burda et al. 2016, eq. 8); the error is the delta method's,
-    std(w) / (mean(w) sqrt(K)); the effective size is (sum w)^2 / sum w^2.
-    """
-    draws = log_weights.shape[-1]
-    log_weights = log_weights.double()
-    value = torch.logsumexp(log_weights, -1) - math.log(draws)
-    relative = torch.exp(log_weights - value.unsqueeze(-1))
-    spread = relative.std(-1, correction=1) if draws > 1 else torch.full_like(value, math.nan)
-    effective = relative.sum(-1) ** 2 / (relative**2).sum(-1)
-    return value, spread / math.sqrt(draws), effective
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:
