@@ -128,6 +128,14 @@ def test_known_noise_and_groups_go_with_the_samples():
     assert found["two_sample"]["n_real"] == test_groups == found["memorisation"]["n"]
 
 
+def test_too_few_groups_for_an_interval_are_told():
+    halves = np.repeat(["one", "two"], 120)
+    splits = np.where(np.arange(240) % 2, "test", "train")
+    found = checked(evaluated(blobs(groups=halves), splits=splits))
+    assert np.isnan(found["confusions"][0]["accuracy"]["low"])
+    assert found["notes"][0] == "Held out are 2 groups only: no interval can be told."
+
+
 def test_row_60_one_class_is_told_and_nothing_is_made_up():
     evaluation = evaluated(blobs(classes=1))
     with pytest.warns(IsthmusWarning, match=r"1 class\(es\) in training"):
