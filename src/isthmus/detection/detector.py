@@ -25,7 +25,8 @@ from isthmus.runs.folder import read_arrays, write_arrays
 
 __all__ = ["Detector", "Scored"]
 
-MOST_REFERENCES = 5_000  # training samples that new ones are compared with
+MOST_CODES = 5_000  # of training samples, kept
+MOST_PLACES = 750  # few: anomalies among them find no neighbours of their own kind
 MOST_USUAL = 1_000  # samples that say what is usual
 FORMAT = 1
 
@@ -33,9 +34,9 @@ COMBINED = {
     "name": "distance to the nearest training samples, along and off the surface",
     "why": (
         "each sample is placed by its reconstruction (what the encoder saw in it) and by its "
-        "residual (what the decoder cannot explain), and its mean distance to the 10 nearest "
-        "training samples is taken, divided by that of a usual sample: 1 is usual. Log p would "
-        "add both sides up and let one hide the other"
+        "residual (what the decoder cannot explain), and its mean distance to the 10 nearest of "
+        "at most 750 training samples is divided by that of a usual sample: 1 is usual. Log p "
+        "would add both sides up and let one hide the other"
     ),
 }
 
@@ -61,14 +62,15 @@ class Scored:
 class Detector:
     """A fitted model and what it needs to say how strange a sample is.
 
-    Made by :meth:`of`; saved and read by :meth:`save` and :meth:`load`, so that the training data
-    are not needed again. At most 5,000 training samples are kept, as codes and sketches.
+    Saved and read, it needs the training data no more. Of at most 5,000 training samples the codes
+    are kept, and of 750 the places: more would let anomalies in training find neighbours of their
+    own kind (masking: Liu, Ting & Zhou 2008).
 
     Attributes:
         model: the fitted estimator.
         frame: the units of places.
-        codes: of reference samples, ``(m, k)``.
-        places: of the same, ``(m, 2 p)``; see :class:`~isthmus.analysis.anomalies.Frame`.
+        codes: of training samples, ``(m, k)``.
+        places: of some of them, ``(q, 2 p)``; see :class:`~isthmus.analysis.anomalies.Frame`.
         mixture: the density of their codes: the aggregated posterior.
         usual_nats: mean of -log p(x_j|z) of each value, ``sample_shape``.
         usual_log_p: mean log p of samples not trained on, nats.
@@ -127,9 +129,10 @@ class Detector:
             DataError: there are fewer than 2 training samples.
         """
         rng = np.random.default_rng(seed)
-        kept = train[_some(len(train), MOST_REFERENCES, rng)]
+        kept = train[_some(len(train), MOST_CODES, rng)]
         frame = _frame(train, seed)
         codes, places, _ = _seen(model, frame, kept)
+        places = places[_some(len(places), MOST_PLACES, rng)]
         known = next((each for each in (validation, calibration) if each is not None), kept)
         usual = known[_some(len(known), MOST_USUAL, rng)]
         made = cls(
@@ -270,7 +273,8 @@ class Detector:
             conformal.plain_sentence(count, tested, fdr),
             "A p-value is the share of calibration samples at least as strange; it holds for "
             "samples that come as those did.",
-            f"Neighbours are looked for among {len(self.codes):,} training samples.",
+            f"Neighbours are looked for among {len(self.places):,} training samples, those of "
+            f"codes among {len(self.codes):,}.",
         ]
         if isinstance(self.model, Autoencoder):
             notes.append("An autoencoder has no p(x): log p is that of a sample given its code.")
@@ -320,12 +324,7 @@ class Detector:
             raise RunCorruptError(f"no anomaly reference ({error})", where=path) from error
 
 
-_NUMBERS: dict[str, Any] = {
-    "usual_log_p": float,
-    "usual_distance": float,
-    "seed": int,
-    "draws": int,
-}
+_NUMBERS: dict[str, Any] = dict(usual_log_p=float, usual_distance=float, seed=int, draws=int)
 
 
 def _named(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:

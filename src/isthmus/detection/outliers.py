@@ -29,7 +29,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     A part of the samples, leak-free, is held out for calibration; the model learns the others, and
     :class:`Detector` compares new samples with them. To score the training samples themselves, let
     each be judged by a fit that never saw it:
-    ``cross_val_predict(detector, X, cv=KFold(2, shuffle=True), method="score_samples")``.
+    ``cross_val_predict(detector, X, cv=KFold(2, shuffle=True), method="decision_function")``.
 
     Args:
         estimator: any of isthmus; None: a variational autoencoder of half as many latents as there
@@ -87,7 +87,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         parts = split(data, seed=seed, fractions=(1 - share, 0.0, share, 0.0))
         train, held_out = data[parts == "train"], parts == "calibration"
         calibration = data[held_out] if held_out.any() else None
-        model = _default(train, seed) if self.estimator is None else clone(self.estimator)
+        model = _default(train) if self.estimator is None else clone(self.estimator)
+        if model.random_state is None:
+            model.set_params(random_state=seed)
         self.estimator_ = model.fit(train)
         self.detector_ = Detector.of(model, train, calibration, seed=seed)
         usual = self.detector_.calibration["combined"]
@@ -125,7 +127,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return Dataset(checked, feature_names=None if names is None else tuple(names))
 
 
-def _default(train: Dataset, seed: int) -> VariationalAutoencoder:
+def _default(train: Dataset) -> VariationalAutoencoder:
     """Few epochs: what is rare is learned last."""
     latents = min(MOST_LATENTS, max(1, train.n_features // 2), len(train))
-    return VariationalAutoencoder(latents, epochs=EPOCHS, random_state=seed)
+    return VariationalAutoencoder(latents, epochs=EPOCHS)
