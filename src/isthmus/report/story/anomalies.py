@@ -87,7 +87,7 @@ def anomalies(teller: Teller) -> Section | None:
         _p_values(teller, tested),
         _meanings(tested),
     ]
-    texts = (_verdict(found), _combined(found), *found["notes"])
+    texts = (_verdict(found), _combined(found), " ".join(found["notes"]))
     return Section(
         "How strange each sample is", texts, tuple(block for block in blocks if block is not None)
     )
@@ -163,20 +163,18 @@ def _surprises(teller: Teller, rows: IntArray, nats: FloatArray) -> Columns:
 
 def _top(tested: _Tested) -> Table:
     """The ten strangest, with every score that there is."""
-    teller, first = tested.teller, slice(0, _TOP)
-    shown = [name for name in (*_SCORES, "combined", "p_value") if tested.known(name)]
-    columns = [[shorten(name, 40) for name in teller.run.ids[tested.rows[first]]]]
-    header = ["id"]
+    teller, rows = tested.teller, tested.rows[:_TOP]
+    columns = {"id": [shorten(name, 40) for name in teller.run.ids[rows]]}
     if teller.run.labels is not None:
-        header.append("label")
-        columns.append([shorten(name, 24) for name in teller.run.labels[tested.rows[first]]])
+        columns["label"] = [shorten(name, 24) for name in teller.run.labels[rows]]
+    shown = [name for name in ("combined", "p_value", *_SCORES) if tested.known(name)]
     for name in shown:
-        header.append(name.replace("_", " "))
-        columns.append([number(float(value)) for value in tested[name][first]])
-    header.append("flag")
-    columns.append(["yes" if flag else "–" for flag in tested.flagged[first]])
-    rows = tuple(zip(*columns, strict=True))
-    return Table(tuple(header), rows, "The strangest test samples by the combined score.")
+        told = [number(float(value)) for value in tested[name][:_TOP]]
+        columns[name.replace("_", " ")] = told
+        if name == "p_value":
+            columns["flag"] = ["yes" if flag else "–" for flag in tested.flagged[:_TOP]]
+    cells = tuple(zip(*columns.values(), strict=True))
+    return Table(tuple(columns), cells, "The strangest test samples by the combined score.")
 
 
 def _two_sides(teller: Teller, tested: _Tested) -> Picture | None:

@@ -37,7 +37,7 @@ def checks(teller: Teller) -> Section | None:
     sentences = (
         _classifier(found),
         *(test["sentence"] for name in _TESTS if (test := found.get(name))),
-        *(found.get("notes") or ()),
+        " ".join(found["notes"]),
     )
     return Section(
         "Checks of reconstructions and new samples",
