@@ -130,8 +130,9 @@ class _Recognition:
         confusions = self._confusions(mixtures, made)
         known, counts = np.unique(self.judge.labels, return_counts=True)
         commonest = self.labels[self.test] == known[np.argmax(counts)]
-        if np.isnan(confusions["held-out originals"].accuracy.low):
-            several = len(np.unique(self._groups))
+        groups = self._groups
+        if groups is not None and np.isnan(confusions["held-out originals"].accuracy.low):
+            several = len(np.unique(groups))
             self.notes.append(f"Held out are {several} groups only: no interval can be told.")
         found = {
             "classifier": {
