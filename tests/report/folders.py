@@ -59,6 +59,51 @@ MORE: dict[str, Any] = {
 }  # fmt: skip
 
 
+MORE["anomalies.json"] = {
+    "combined": {"name": "distance to the nearest", "why": "both sides count"},
+    "calibration": 10, "smallest_p": 1 / 11, "fdr": 0.1, "flagged": 2, "tested": 10,
+    "can_flag": True, "disagreeing": 2, "rank_correlation": 0.25, "notes": ["A note.", "Two."],
+}  # fmt: skip
+MORE["check.json"] = {
+    "classifier": {"name": "boosting", "trained_on": 20, "features": "values", "why": "strong"},
+    "labels": list(HOSTILE),
+    "confusions": [
+        {"what": what, "counts": [[3, 1, 0], [0, 2, 0], [0, 0, 4]], "n": 10,
+         "accuracy": {"estimate": 0.9, "low": 0.6, "high": 0.98, "level": 0.95}, "recall": []}
+        for what in ("held-out originals", "reconstructions", "class-conditional samples")
+    ],
+    "transfer": {"real_real": None, "generated_real": span(0.5) | {"n": 10},
+                 "real_generated": None},
+    "two_sample": {"sentence": "New samples can be told from data."},
+    "memorisation": {"sentence": "None is a copy."},
+    "majority_share": 0.4,
+    "notes": ["No sample is made of classes of one."],
+}  # fmt: skip
+
+
+def strange(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[dict[str, Any], ...]:
+    """Columns of scores, and arrays, of the anomalies in ``MORE`` and of the map's stability."""
+    test = np.flatnonzero(PARTS == "test")
+    columns = {name: rng.gamma(2.0, size=N) for name in (
+        "log_p_error", "combined", "neighbour_distance", "reconstruction_error", "stability",
+    )}  # fmt: skip
+    columns |= {"code_log_p": np.full(N, np.nan), "effective_size": np.full(N, 20.0)}
+    columns |= {"p_value": rng.uniform(size=N), "flag": np.isin(np.arange(N), test[:2])}
+    columns |= {"disagreement": np.isin(np.arange(N), test[1:3])}
+    columns["effective_size"][test[:1]] = 4.0
+    rows = test[np.argsort(-columns["combined"][test])][:4]
+    few = rng.uniform(size=(4, *shape))
+    arrays = {
+        "strange_rows": rows,
+        "strange_x": few,
+        "strange_reconstruction": few / 2,
+        "strange_residual": rng.normal(size=few.shape),
+        "class_samples": rng.uniform(size=(6, *shape)),
+        "class_sample_labels": np.repeat(HOSTILE, 2),
+    }
+    return columns, arrays
+
+
 def card(shape: tuple[int, ...], **changes: Any) -> dict[str, Any]:
     facts = {
         "n": N, "sample_shape": shape, "dtype": "float64", "minimum": 0.0, "maximum": 1.0,
@@ -137,6 +182,9 @@ def write_run(
         "log_p": log_p,
         "trustworthiness": log_p,
     }
+    if "anomalies.json" in more:
+        scored, drawn = strange(shape, rng)
+        columns, arrays = columns | scored, drawn | (arrays or {})
     write_table(folder / "scores.parquet", columns)
     write_npy(folder / "splits.npy", PARTS)
     write_npy(folder / "map.npy", rng.normal(size=(N, 2)).astype(np.float32))

@@ -37,6 +37,16 @@ SAMPLES: dict[str, Callable[[Stand], Figure]] = {
     ),
     "samples": lambda s: figures.samples(s.made, s.nearest, s.distances),
     "latent_map": lambda s: figures.latent_map(s.latents[:, :2], s.labels),
+    "strange_samples": lambda s: figures.strange_samples(
+        s.x, s.reconstruction, s.x - s.reconstruction, s.ids
+    ),
+    "strange samples, two, named": lambda s: figures.strange_samples(
+        s.x[:2],
+        s.reconstruction[:2],
+        np.full(s.x[:2].shape, np.nan),
+        ["a\nb", "c\nd"],
+        feature_names=["n"] * s.x.shape[1],
+    ),
 }
 POINTS = np.random.default_rng(0).normal(size=(300, 2))
 MANY = np.random.default_rng(0).integers(0, 25, 300)
@@ -46,6 +56,10 @@ GAP = [
     {"epoch": e, "train": {"loss": None if e == 2 else 1 / e, "kl": float("nan")}}
     for e in (1, 2, 3)
 ]
+MATRICES = [figures.Matrix(f"{i}", np.diag(np.arange(12) * i)) for i in range(3)]
+SIDES = [figures.Side(np.append(POINTS[1:, i], 1e6), f"side {i}") for i in range(2)]
+PAIR = figures.Matrix("x", np.eye(2, dtype=int))
+FLAT = figures.Side(np.zeros(4), "nothing")
 NUMBERS: dict[str, Callable[[], Figure]] = {
     "curves": lambda: figures.training_curves(HISTORY),
     "curves, one epoch": lambda: figures.training_curves(HISTORY[:1]),
@@ -63,6 +77,15 @@ NUMBERS: dict[str, Callable[[], Figure]] = {
     "histogram, outliers": lambda: figures.log_prob_histogram({"all": np.append(POINTS, -1e6)}),
     "histogram, constant": lambda: figures.log_prob_histogram({"all": np.full(5, -3.0)}),
     "ranks": lambda: figures.rank_histogram(EDGES, np.arange(1.0, 11), (5, 6)),
+    "p-values": lambda: figures.p_value_histogram(np.append(np.linspace(0, 1, 30), np.nan)),
+    "confusion": lambda: figures.confusion_matrices([PAIR], "ab"),
+    "confusions of twelve": lambda: figures.confusion_matrices(MATRICES, range(12)),
+    "sides": lambda: figures.score_sides(
+        SIDES[0], SIDES[1], POINTS[:, 0] > 2, [0, 5], range(300)
+    ),
+    "sides, all equal": lambda: figures.score_sides(
+        FLAT, FLAT, np.zeros(4, dtype=bool), [0], "abcd"
+    ),
     "ranks, few samples": lambda: figures.rank_histogram(EDGES, np.ones(10)),
     "one unit": lambda: figures.active_units(np.array([0.5])),
     "units": lambda: figures.active_units(np.array([1.0, 0.5, 0.001]), np.array([2.0, 1.0, 0.0])),
@@ -328,6 +351,34 @@ def test_only_what_was_filled_in_is_uncertain() -> None:
     np.testing.assert_allclose(ends[np.isfinite(ends).all(axis=1)], [[2 - 0.98, 2 + 0.98]])
 
 
+def test_shares_are_of_the_true_class_and_none_where_it_has_no_sample() -> None:
+    shares = figures.Matrix("x", np.array([[3, 1], [0, 0]])).shares
+    np.testing.assert_array_equal(shares, [[0.75, 0.25], [np.nan, np.nan]])
+
+
+def test_counts_and_shares_are_written_into_cells() -> None:
+    matrix = figures.Matrix("x", np.array([[3, 1], [0, 4]]))
+    axes = figures.confusion_matrices([matrix], ["cat", "dog"]).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["3\n75 %", "1\n25 %", "4\n100 %"]
+
+
+def test_the_most_surprising_columns_come_first_by_name() -> None:
+    nats = np.array([[0.5, np.nan, 9.0, -1.0]])
+    figure = figures.strange_samples(
+        np.array([[1.0, 2, 3, 4]]), np.zeros((1, 4)), nats, ["a"], feature_names=list("wxyz")
+    )
+    told = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert told[:2] == ["y\n3, expected 0", "w\n1, expected 0"]
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [9.0, 0.5, -1.0, 0.0]
+
+
+def test_far_samples_stay_at_the_edge_of_the_frame() -> None:
+    values = np.append(np.random.default_rng(0).normal(size=200), 1e9)
+    held, far = figures.Side(values, "x").framed()
+    assert np.flatnonzero(far).tolist() == [200]
+    assert held[200] < 20
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -344,6 +395,14 @@ def test_only_what_was_filled_in_is_uncertain() -> None:
         lambda: figures.rank_histogram(EDGES, np.zeros(10)),
         lambda: figures.gaps(np.zeros((3, 4)), np.zeros((3, 4)), np.zeros((3, 4)), "ab"),
         lambda: figures.samples(np.zeros((3, 4)), np.zeros((2, 4)), np.zeros(3)),
+        lambda: figures.p_value_histogram(np.full(3, np.nan)),
+        lambda: figures.confusion_matrices([], "ab"),
+        lambda: figures.confusion_matrices(MATRICES, range(13)),
+        lambda: figures.confusion_matrices(MATRICES, "ab"),
+        lambda: figures.strange_samples(
+            np.zeros((3, 4)), np.zeros((3, 4)), np.zeros((3, 4)), "ab"
+        ),
+        lambda: figures.score_sides(FLAT, FLAT, np.zeros(3, dtype=bool), [], "abcd"),
     ],
 )
 def test_wrong_arguments_are_refused(call: Callable[[], Figure]) -> None:

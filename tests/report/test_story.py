@@ -13,18 +13,24 @@ import numpy as np
 import pytest
 from folders import HOSTILE, MORE, N, write_run
 
+from isthmus.report import figures as story_figures
+from isthmus.report.blocks import Table
 from isthmus.report.page import Section
 from isthmus.report.story import (
     data,
     judgement,
     latents,
     leakage,
+    maps,
     provenance,
     training,
     write_report,
 )
+from isthmus.report.story.anomalies import anomalies
+from isthmus.report.story.checks import checks
 from isthmus.report.story.doctor import findings
 from isthmus.report.story.teller import Teller
+from isthmus.report.style import number
 from isthmus.runs.folder import Run
 from isthmus.storage import write_json
 
@@ -62,6 +68,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_figure_lies_there_as_picture_drawing_and_numbers(images: Path) -> None:
     names = {path.stem for path in (images / "figures").iterdir()}
     assert {"ranks", "gaps", "cross-fit", "map", "training", "samples"} <= names
+    assert {"strangest", "two-sides", "p-values", "map-stability"} <= names
+    assert {"confusions", "class-samples"} <= names
     page = (images / "report.html").read_text(encoding="utf-8")
     for name in names:
         for suffix in ("png", "svg", "csv"):
@@ -117,6 +125,8 @@ def test_the_same_run_gives_the_same_bytes(table: Path, tmp_path: Path) -> None:
         ("Hidden entries", True),
         ("What is missing", True),
         ("Time and memory", False),
+        ("How strange each sample is", True),
+        ("Checks of reconstructions and new samples", True),
         ("How to repeat this", True),
     ],
 )
@@ -359,3 +369,107 @@ def test_effects_are_explained_and_labels_sorted_by_number(tmp_path: Path) -> No
         latents.traversals(told).blocks[0].caption
     )
     assert "s1: 5, s9: 5, s10: 5" in words(data.samples(told))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6,), (40,)])
+def test_the_strangest_are_told_by_every_score(shape: tuple[int, ...], tmp_path: Path) -> None:
+    told = teller(tmp_path, "anomalies.json", shape=shape)
+    section = anomalies(told)
+    assert section is not None
+    assert section.paragraphs[0].startswith(
+        "2 of 10 test samples are flagged as strange, at a false-discovery rate of 10 %"
+    )
+    assert section.paragraphs[2] == "A note. Two."
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert table.header == (
+        "id", "label", "combined", "p value", "flag", "log p", "reconstruction error",
+        "neighbour distance",
+    )  # fmt: skip
+    scores, test = told.run.scores, told.run.splits == "test"
+    assert table.rows[0][2] == number(float(scores["combined"][test].max()))
+    assert len(table.rows) == 10
+    assert [row[4] for row in table.rows].count("yes") == 2
+
+
+def test_what_was_not_scored_has_no_line(tmp_path: Path) -> None:
+    meanings = words(anomalies(teller(tmp_path, "anomalies.json")))
+    assert "neighbour distance\ndistance from the nearest training codes" in meanings
+    assert "regret" not in meanings
+
+
+def test_nothing_flagged_for_want_of_calibration_says_so(tmp_path: Path) -> None:
+    told = teller(tmp_path, "anomalies.json")
+    told.run.anomalies = MORE["anomalies.json"] | {"flagged": 0, "can_flag": False}
+    assert "nothing can be flagged" in words(anomalies(told))
+
+
+def test_what_is_hidden_in_a_strange_sample_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nats = np.ones((4, 8, 8))
+    nats[0, 2, 3] = np.nan
+    drawn: list[Any] = []
+    kept = story_figures.strange_samples
+    monkeypatch.setattr(
+        story_figures, "strange_samples", lambda x, *a, **k: drawn.append(x) or kept(x, *a, **k)
+    )
+    anomalies(teller(tmp_path, "anomalies.json", arrays={"strange_residual": nats}))
+    assert np.argwhere(np.isnan(drawn[0])).tolist() == [[0, 2, 3]]
+
+
+def test_disagreeing_samples_are_named(tmp_path: Path) -> None:
+    section = anomalies(teller(tmp_path, "anomalies.json"))
+    assert section is not None
+    (caption,) = [b.caption for b in section.blocks if "two-sides" in str(getattr(b, "files", ""))]
+    assert "rank correlation is 0.25. One side finds 2 samples strange" in caption
+
+
+def test_every_check_is_told_with_its_interval(tmp_path: Path) -> None:
+    told = words(checks(teller(tmp_path, "check.json"))).replace("\xa0", " ")
+    assert "(strong) was trained on 20 originals" in told
+    assert "New samples can be told from data.\nNone is a copy.\nNo sample is made" in told
+    assert "held-out originals\n10\n90.0 % (60.0 to 98.0 %)" in told
+    assert "trained on class-conditional samples\n10\n50.0 % (40.0 to 60.0 %)" in told
+    assert "always guessing the commonest label\n–\n40.0 %" in told
+
+
+def test_many_classes_are_told_by_their_worst_confusions(tmp_path: Path) -> None:
+    told = teller(tmp_path, "check.json")
+    counts = 9 * np.eye(13, dtype=int)
+    counts[4, 7] = 3
+    one = {"what": "reconstructions", "counts": counts.tolist(), "n": 120,
+           "accuracy": {"estimate": None}}  # fmt: skip
+    labels = [f"class {i}" for i in range(13)]
+    told.run.check = MORE["check.json"] | {"labels": labels, "confusions": [one]}
+    section = checks(told)
+    assert "reconstructions\nclass 4\nclass 7\n3\n25 %" in words(section)
+    assert not (told.run.path / "figures" / "confusions.png").exists()
+
+
+ABSENT = ("classifier", "transfer", "two_sample", "memorisation", "majority_share")
+
+
+def test_checks_of_unlabelled_data_are_sentences(tmp_path: Path) -> None:
+    told = teller(tmp_path)
+    told.run.check = dict.fromkeys(ABSENT) | {
+        "labels": [], "confusions": [], "notes": ["Too few."],
+    }  # fmt: skip
+    assert checks(told) == Section("Checks of reconstructions and new samples", ("Too few.",))
+
+
+def test_how_precise_log_p_is(tmp_path: Path) -> None:
+    section = judgement.scores(teller(tmp_path, "anomalies.json"))
+    told = words(section)
+    assert "-5" in told.replace("−", "-")
+    assert "or 1.5 bits per dimension" in told
+    assert "10 % of them have an effective size below 10 draws." in told
+    assert "Monte-Carlo" not in words(judgement.scores(teller(tmp_path / "older")))
+
+
+def test_the_map_is_coloured_by_what_comes_back(tmp_path: Path) -> None:
+    told = teller(tmp_path, "anomalies.json")
+    told.run.quality = QUALITY | {"stability": 0.75, "stability_seeds": 2, "stability_k": 5}
+    section = maps.latent_map(told)
+    assert "maps drawn anew\n2" in words(section)
+    assert "stability\n0.750" in words(section)
+    assert [len(getattr(block, "files", ())) for block in section.blocks] == [3, 3, 3, 0]
