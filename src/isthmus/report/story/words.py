@@ -74,7 +74,7 @@ def percent(value: Mapping[str, Any] | None) -> str:
 
     Example:
         >>> percent({"estimate": 0.84, "low": 0.801, "high": 0.872}), percent(None)
-        ('84.0\xa0% (80.1\xa0to\xa087.2\xa0%)', '–')
+        ('84.0\xa0% (80.1 to 87.2\xa0%)', '–')
     """
     if value is None or value.get("estimate") is None:
         return "–"
@@ -82,7 +82,7 @@ def percent(value: Mapping[str, Any] | None) -> str:
     low, high = value.get("low"), value.get("high")
     if low is None or high is None:
         return told
-    return f"{told} ({100 * low:.1f}\u00a0to\u00a0{100 * high:.1f}\u00a0%)"
+    return f"{told} ({100 * low:.1f} to {100 * high:.1f}\u00a0%)"
 
 
 def ends(value: Mapping[str, Any]) -> tuple[float, float, float]:
