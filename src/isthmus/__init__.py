@@ -15,10 +15,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "isthmus.comparing": ("compare",),
     "isthmus.data.dataset": ("Dataset",),
     "isthmus.data.describe": ("Facts", "describe"),
     "isthmus.data.readers": ("load",),
     "isthmus.data.splits": ("split",),
+    "isthmus.detection": ("AnomalyDetector", "Detector"),
     "isthmus.errors": (
         "DataError",
         "IsthmusError",
@@ -54,6 +56,7 @@ _HOMES = {
     "isthmus.models.responses": ("PointSpread", "Response", "SizeFactor"),
     "isthmus.pipeline": ("analyse",),
     "isthmus.runs": ("Run", "open_run"),
+    "isthmus.sweeping": ("sweep",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -124,9 +124,7 @@ def score(
         print_json(found)
         return
     flagged = f"{found['flagged']} of {found['tested']} tested are flagged"
-    typer.echo(
-        f"{out}: {len(samples)} samples scored, {flagged} at a false-discovery rate of {fdr:g}"
-    )
+    typer.echo(f"{out}: {len(samples)} samples; {flagged} at a false-discovery rate of {fdr:g}")
     for note in found["notes"]:
         typer.echo(f"  {note}")
     print_next(f"isthmus check {shlex.quote(str(run))}")
