@@ -231,7 +231,9 @@ def _set_out(decoder: nn.Module, start: Tensor) -> None:
 
 def repeat_batch(batch: Batch, times: int) -> Batch:
     """Each sample ``times`` times in a row, for several codes a sample."""
-    target, seen = (f.repeat_interleave(times, 0) for f in batch[:2])
+    target = batch.target.repeat_interleave(times, 0)
+    shared = batch.seen is batch.target
+    seen = target if shared else batch.seen.repeat_interleave(times, 0)
     mask, variance = (f if f is None else f.repeat_interleave(times, 0) for f in batch[2:4])
     aux = {name: field.repeat_interleave(times, 0) for name, field in batch.aux.items()}
     return Batch(target, seen, mask, variance, aux)
