@@ -428,7 +428,7 @@ def test_every_check_is_told_with_its_interval(tmp_path: Path) -> None:
     told = words(checks(teller(tmp_path, "check.json"))).replace("\xa0", " ")
     assert "(strong) was trained on 20 originals" in told
     assert "New samples can be told from data.\nNone is a copy.\nNo sample is made" in told
-    assert "held-out originals\n10\n90.0 % (60.0 to 98.0 %)" in told
+    assert "test originals\n10\n90.0 % (60.0 to 98.0 %)" in told
     assert "trained on class-conditional samples\n10\n50.0 % (40.0 to 60.0 %)" in told
     assert "always guessing the commonest label\n–\n40.0 %" in told
 

@@ -19,7 +19,7 @@ from isthmus.report.style import counted, natural, shorten
 __all__ = ["checks"]
 
 _WORST = 12
-_TRANSFERRED = "held-out originals, by a classifier trained on class-conditional samples"
+_TRANSFERRED = "test originals, by a classifier trained on class-conditional samples"
 
 
 def checks(teller: Teller) -> Section | None:
@@ -41,12 +41,17 @@ def checks(teller: Teller) -> Section | None:
     )
     return Section(
         "Checks of reconstructions and new samples",
-        tuple(text for text in sentences if text),
+        tuple(_plain(text) for text in sentences if text),
         tuple(block for block in blocks if block is not None),
     )
 
 
 _TESTS = ("two_sample", "memorisation")
+
+
+def _plain(text: str) -> str:
+    """By held-out samples the checks mean the test part, as it is called on the page."""
+    return text.replace("held-out", "test")
 
 
 def _classifier(found: Mapping[str, Any]) -> str:
@@ -61,7 +66,7 @@ def _classifier(found: Mapping[str, Any]) -> str:
 
 def _matrices(found: Mapping[str, Any]) -> list[Matrix]:
     return [
-        Matrix(each["what"], np.array(each["counts"], dtype=np.intp))
+        Matrix(_plain(each["what"]), np.array(each["counts"], dtype=np.intp))
         for each in found.get("confusions") or ()
         if each.get("counts")
     ]
@@ -126,7 +131,7 @@ def _confused(matrix: Matrix, labels: Sequence[str]) -> list[tuple[str, ...]]:
 def _accuracies(found: Mapping[str, Any]) -> Table | None:
     """All accuracies with their intervals, and what guessing would reach."""
     rows = [
-        (each["what"], f"{each['n']}", percent(each.get("accuracy")))
+        (_plain(each["what"]), f"{each['n']}", percent(each.get("accuracy")))
         for each in found.get("confusions") or ()
     ]
     if transferred := (found.get("transfer") or {}).get("generated_real"):
