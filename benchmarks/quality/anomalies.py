@@ -186,7 +186,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
         for method, values in auroc.items():
             cells = [mean(values), mean(precision[method]), ranks.get(method, "")]
             columns.setdefault(method, []).extend(cells)
-    return markdown(head, [[method, *cells] for method, cells in columns.items()])
+    order = sorted(columns, key=lambda m: (m != "isthmus combined", "isthmus" not in m, m))
+    return markdown(head, [[method, *columns[method]] for method in order])
 
 
 def by_set(rows: list[dict[str, Any]], mode: str) -> str:
