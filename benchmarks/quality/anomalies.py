@@ -27,9 +27,11 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from isthmus import Dataset, IsthmusWarning
+from isthmus.analysis.anomalies import neighbour_distance
 from isthmus.detection import AnomalyDetector
 
 MOST = 5_000
+RAW = "same distance of columns"  # the combined score without any model
 MODES = ("contaminated", "clean")
 PEERS = ("AutoEncoder", "VAE", "IForest", "ECOD", "KNN", "LOF", "PCA")
 AUTOENCODERS = ("isthmus combined", "AutoEncoder", "VAE")
@@ -51,13 +53,19 @@ class Task(NamedTuple):
         """Whether the same rows are trained on and scored."""
         return self.train is self.scored
 
+    def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows to train on and rows to score: where they are the same, each half by the other."""
+        if self.contaminated:
+            return list(KFold(2, shuffle=True, random_state=self.seed).split(self.train))
+        return [(np.arange(len(self.train)), np.arange(len(self.scored)))]
+
 
 def main() -> None:
     """Measure what is missing, or print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/anomaly"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["isthmus", *PEERS])
+    parser.add_argument("--only", nargs="*", default=["isthmus", RAW, *PEERS])
     parser.add_argument("--sets", nargs="*", default=[])
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--tables", action="store_true")
@@ -101,7 +109,10 @@ def make_task(path: Path, mode: str, seed: int) -> Task:
 def append(path: Path, name: str, mode: str, method: str, task: Task) -> None:
     """Measure one method on one task and add its rows to the results."""
     begun = time.perf_counter()
-    scores = of_isthmus(task) if method == "isthmus" else {method: of_pyod(method, task)}
+    if method == "isthmus":
+        scores = of_isthmus(task)
+    else:
+        scores = {method: of_columns(task) if method == RAW else of_pyod(method, task)}
     seconds = time.perf_counter() - begun
     with path.open("a") as file:
         for each, score in scores.items():
@@ -114,15 +125,11 @@ def append(path: Path, name: str, mode: str, method: str, task: Task) -> None:
 
 def of_isthmus(task: Task) -> dict[str, np.ndarray]:
     """Each score of isthmus, higher for what is stranger."""
-    x, everyone = task.train.astype(np.float32), np.arange(len(task.scored))
-    folds = [(everyone, everyone)]
-    if task.contaminated:
-        folds = list(KFold(2, shuffle=True, random_state=task.seed).split(x))
     found: dict[str, np.ndarray] = {}
-    for train, scored in folds:
-        rows = x[train] if task.contaminated else x
+    for train, scored in task.folds():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IsthmusWarning)
+            rows = task.train[train].astype(np.float32)
             fitted = AnomalyDetector(random_state=task.seed).fit(rows)
             data = Dataset(task.scored[scored].astype(np.float32))
             columns = fitted.detector_.statistics(data)
@@ -131,7 +138,18 @@ def of_isthmus(task: Task) -> dict[str, np.ndarray]:
             if name != "combined":  # which has a unit that two fits share
                 low, middle, high = np.quantile(column, [0.25, 0.5, 0.75])
                 column = (column - middle) / max(high - low, 1e-12)
-            found.setdefault(f"isthmus {name}", np.zeros(len(everyone)))[scored] = column
+            found.setdefault(f"isthmus {name}", np.zeros(len(task.scored)))[scored] = column
+    return found
+
+
+def of_columns(task: Task) -> np.ndarray:
+    """The distance of the combined score, between the standardised columns themselves."""
+    found, rng = np.zeros(len(task.scored)), np.random.default_rng(task.seed)
+    for train, scored in task.folds():
+        rows = task.train[rng.permutation(train)]
+        held_out, reference = np.split(rows, [len(rows) // 5])
+        usual = np.median(neighbour_distance(held_out, reference[:750]))
+        found[scored] = neighbour_distance(task.scored[scored], reference[:750]) / usual
     return found
 
 

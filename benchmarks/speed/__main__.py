@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from speed import machine, race, tables
+from speed import evidence, machine, race, tables
 from speed.task import CONTENDERS
 
 HERE = Path(__file__).resolve().parents[1]
@@ -36,13 +36,15 @@ def main() -> None:
     for kind in ("epoch", "fit") if options.kind == "all" else (options.kind,):
         record = {"machine": machine.describe(), "results": _run(kind, options)}
         (results / f"{kind}.json").write_text(json.dumps(record, indent=1) + "\n")
-        print(tables.markdown(kind, record))
+        print(evidence.markdown(record) if kind == "logp" else tables.markdown(kind, record))
     if options.page:
         tables.write(results, options.page)
 
 
 def _run(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     data = options.data.resolve()
+    if kind == "logp":
+        return evidence.race(options)
     if kind == "epoch":
         return race.epochs_in_turn(options.only or EPOCH, data, options.epochs or 2)
     return race.fits_in_turn(options.only or FIT, data, options.epochs or 10, options.rounds)
@@ -50,11 +52,12 @@ def _run(kind: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Training speed of isthmus and its peers.")
-    parser.add_argument("kind", choices=("epoch", "fit", "all"))
+    parser.add_argument("kind", choices=("epoch", "fit", "logp", "all"))
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, help="these contenders")
     parser.add_argument("--epochs", type=int, help="2 for epoch and 10 for fit, unless given")
     parser.add_argument("--rounds", type=int, default=3, help="whole fits of each")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "digits")
+    parser.add_argument("--images", type=int, default=10_000, help="that logp scores")
     parser.add_argument("--page", type=Path, help="a Markdown page to write")
     return parser.parse_args()
 

@@ -39,7 +39,7 @@ _FURTHER = ((5_000, 2), (20_000, 1))  # samples at most, maps: each takes as lon
 _MADE = 16  # samples drawn for the report
 _TRAVERSED = 12  # latents walked along for the report
 _STEPS = 9
-_CLASSES = 12  # labels of which new samples are shown
+_CLASSES = 10  # labels of which new samples are shown
 _OF_A_CLASS = 6
 _SHOWN = 400  # examples kept for the report
 

@@ -18,7 +18,7 @@ from isthmus.storage import write_json
 __all__ = ["score_columns", "strange_examples"]
 
 _FDR = 0.1
-_STRANGE = 8  # samples shown in the report
+_STRANGE = 9  # samples shown in the report
 
 
 def score_columns(

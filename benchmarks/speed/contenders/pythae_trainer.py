@@ -37,6 +37,11 @@ class _Decoder(BaseDecoder):
         return ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
 
 
+def network_parts() -> tuple[BaseEncoder, BaseDecoder]:
+    """Its encoder and decoder, with the layers of the race's network."""
+    return _Encoder(), _Decoder()
+
+
 class _Paced(TrainingCallback):
     def __init__(self, pace: Pace) -> None:
         self.pace, self.losses = pace, list[float]()
