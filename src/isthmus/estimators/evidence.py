@@ -158,7 +158,7 @@ class EvidenceEstimator(NetworkEstimator):
         ) -> tuple[Tensor, ...]:
             return sharpened(net, batch, Normal(*start) if start else None)
 
-        found = self._collect(inputs, sharp, self._rows(2 * self.latent_dim), *start)
+        found = self._collect(inputs, sharp, self._rows(self.latent_dim + 1), *start)
         return Proposal(*map(torch.from_numpy, found))
 
     def _sums(self, inputs: Inputs, span: tuple[int, ...], *proposal: Tensor) -> WeightSums:

@@ -20,8 +20,8 @@ JUDGING_PAIRS = 8  # antithetic pairs of draws by which two posteriors are compa
 _PAIRS = 1  # in each step
 _RATE = 0.1  # of Adam, in units of the encoder's posterior
 
-_STEP = 0.5  # of finite differences, in units of the encoder's posterior
-_CLIMBS = 4  # of Newton
+_STEP = 0.2  # of finite differences, in units of the encoder's posterior
+_CLIMBS = 3  # of Newton
 _SHORTER = 0.3  # a step that gained nothing
 _WIDER = math.sqrt(1.1)  # than the curvature says, so that weights have a finite variance
 
@@ -110,7 +110,7 @@ class Proposal(NamedTuple):
 def sharpened(network: VariationalNetwork, batch: Batch, start: Normal | None = None) -> Proposal:
     """The true posterior's own normal approximation, correlations included.
 
-    Its precision is that of the prior and the log-likelihood's curvature, by central differences
+    Its precision is that of the prior and the log-likelihood's curvature, by differences
     of its gradient about a first guess, never negative; Newton's steps then lead to its peak,
     each taken only if it climbs (Laplace's approximation; MacKay 2003, ch. 27).
 
@@ -132,11 +132,10 @@ def sharpened(network: VariationalNetwork, batch: Batch, start: Normal | None = 
 
 def _curvature(network: VariationalNetwork, batch: Batch, q: Normal) -> Tensor:
     """Minus the second derivative of log p(x|z), in units of q's scale, ``(n, k, k)``."""
-    aside = _STEP * torch.diag_embed(q.scale)
-    z = torch.cat([q.mean.unsqueeze(1) + aside, q.mean.unsqueeze(1) - aside], 1)
+    middle = q.mean.unsqueeze(1)
+    z = torch.cat([middle, middle + _STEP * torch.diag_embed(q.scale)], 1)
     _, slope = _slope(z, lambda codes: _log_likelihood(network, batch, codes))
-    ahead, behind = slope.chunk(2, 1)
-    bend = (behind - ahead) / (2 * _STEP) * q.scale.unsqueeze(1)
+    bend = (slope[:, :1] - slope[:, 1:]) / _STEP * q.scale.unsqueeze(1)
     return torch.nan_to_num((bend + bend.mT) / 2, 0.0, 0.0, 0.0)
 
 
