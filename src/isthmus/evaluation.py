@@ -144,7 +144,7 @@ class Evaluation:
         ends = {"label_accuracy_low": interval.low, "label_accuracy_high": interval.high}
         return facts | ends | {"majority_share": share}
 
-    def mapped(self, method: Literal["auto", "tsne", "pca"], progress: Progress) -> Mapped:
+    def mapped(self, method: Literal["auto", "tsne", "umap", "pca"], progress: Progress) -> Mapped:
         """The 2-D map, how far it can be trusted, and whether it comes back."""
         further = further_maps(len(self.codes))
 

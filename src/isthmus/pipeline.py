@@ -409,7 +409,9 @@ class _Stages:
         def told(done: int, total: int) -> None:
             self.watch.progress(done, total, "t-SNE")
 
-        method: Any = "auto" if self.afford is None else self.afford.map
+        method: Any = self.plan.map
+        if method == "auto" and self.afford is not None:
+            method = self.afford.map
         made = self.evaluation.mapped(method, told)
         write_npy(self.folder / "map.npy", made.points)
         write_arrays(self.folder / "places.npz", made.places)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from isthmus.data.dataset import Dataset
@@ -22,6 +23,8 @@ from isthmus.models.responses import Response
 from isthmus.models.specification import parse
 
 __all__ = ["MODELS", "Plan", "examine", "parse_plan"]
+
+MAPS = ("auto", "tsne", "umap", "pca")
 
 _LARGE = 256  # values a sample, from which 20 latents are a better first try than 10
 
@@ -50,6 +53,7 @@ class Plan:
         cross_fit: folds in which everything is fitted anew, so that every sample is judged by a
             fit that never saw it or its group; 0: none.
         hide_entries: share of a matrix's entries hidden in training and then predicted.
+        map: how the codes are drawn: ``"auto"``, ``"tsne"``, ``"umap"`` or ``"pca"``.
         budget: seconds that the work may take; None: as many as it needs.
     """
 
@@ -71,12 +75,17 @@ class Plan:
     balance: bool = False
     cross_fit: int = 0
     hide_entries: float = 0.0
+    map: Literal["auto", "tsne", "umap", "pca"] = "auto"
     budget: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown model and numbers that mean nothing."""
         if self.model not in MODELS:
             raise UsageError(f"model should be one of {tuple(MODELS)}, but got {self.model!r}")
+        if self.map not in MAPS:
+            raise UsageError(f"map should be one of {MAPS}, but got {self.map!r}")
+        if self.map == "umap" and find_spec("umap") is None:
+            raise UsageError("umap-learn is not installed", remedy="pip install 'isthmus[umap]'")
         for name in ("epochs", "batch_size", "latent_dim"):
             value = getattr(self, name)
             if value != "auto" and value < 1:

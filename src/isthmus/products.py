@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from isthmus.analysis.maps import Map
+from isthmus.analysis.placing import place
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
 from isthmus.detection import Detector, Scored
@@ -21,19 +23,25 @@ __all__ = ["write_codes", "write_filled", "write_samples", "write_scores"]
 _TILE = 64  # pixels of a sample's side on a sheet
 
 
-def write_codes(run: Run, data: Dataset, out: Path) -> tuple[int, ...]:
+def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> tuple[int, ...]:
     """Encode data by a run's model into ``.npy``, ``.csv`` or ``.parquet``; returns the shape.
 
-    Tables have the samples' ids beside the codes; an array has the codes alone.
+    Tables have the samples' ids beside the codes, and with ``placed`` their places on the run's
+    map, which does not move; an array has the codes alone.
 
     Raises:
-        UsageError: another suffix.
+        UsageError: another suffix, or places beside an array.
         DataError: the data do not look like those in training.
         StorageError: the disk refused.
     """
-    _check(out, (".npy", ".csv", ".parquet"))
+    _check(out, (".csv", ".parquet") if placed else (".npy", ".csv", ".parquet"))
     codes: FloatArray = _asked(run, data, run.model.transform)
     columns = {f"z{i}": column for i, column in enumerate(codes.T)}
+    if placed:
+        made = run.quality
+        drawn = Map(run.map, made["method"], made["settings"], made["kl_divergence"])
+        places = place(codes.astype(run.latents.dtype), run.latents, drawn)
+        columns |= {"map_x": places[:, 0], "map_y": places[:, 1]}
     if out.suffix == ".npy":
         write_npy(out, codes)
     else:

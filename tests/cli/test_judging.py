@@ -83,6 +83,16 @@ def test_what_cannot_be_judged_is_one_line(arguments, code, cause, fitted, run_c
     assert sorted(fitted.iterdir()) == before
 
 
+def test_new_samples_are_placed_on_the_old_map(fitted, run_cli):
+    ended, _, stderr = run_cli("encode", "run", "a.npz", "-o", "z.csv", "--place")
+    assert (ended, stderr) == (0, "")
+    with (fitted / "z.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = [[float(row["map_x"]), float(row["map_y"])] for row in rows]
+    np.testing.assert_allclose(found, np.load(fitted / "run" / "map.npy"), rtol=1e-5)
+    assert run_cli("encode", "run", "a.npz", "-o", "z.npy", "--place")[0] == 2
+
+
 def test_check_finds_the_data_by_itself_and_says_what_it_found(fitted, run_cli):
     ended, stdout, _ = run_cli("check", "run", "--classifier", "logistic")
     assert ended == 0

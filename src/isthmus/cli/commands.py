@@ -80,6 +80,9 @@ def fit(
         Path | None,
         typer.Option(help="A file with the part of each sample: columns id and split."),
     ] = None,
+    map_method: Annotated[
+        str, typer.Option("--map", help="How codes are drawn: auto, tsne, umap or pca.")
+    ] = "auto",
     cross_fit: Annotated[
         int,
         typer.Option(help="Folds that are fitted anew, so that all samples are judged."),
@@ -102,6 +105,7 @@ def fit(
     """
     plan |= {
         "latent_dim": number("--latent", latent),
+        "map": map_method,
         "cross_fit": cross_fit,
         "hide_entries": hide_entries,
         "budget": None if budget is None else seconds(budget),

@@ -26,6 +26,9 @@ def encode(
         Path,
         typer.Option("-o", "--out", help="A .npy, .csv or .parquet file.", show_default=False),
     ],
+    placed: Annotated[
+        bool, typer.Option("--place", help="Also where each sample belongs on the run's map.")
+    ] = False,
 ) -> None:
     """Encode data by the model of a run.
 
@@ -34,7 +37,7 @@ def encode(
     from isthmus.products import write_codes
 
     its = opened(run)
-    shape = write_codes(its, read_alike(its, data, options), out)
+    shape = write_codes(its, read_alike(its, data, options), out, placed=placed)
     typer.echo(f"{out}: {shape[0]} codes of {shape[1]} latents")
     print_next(
         f"python -c \"import numpy; print(numpy.load('{out}').shape)\""
