@@ -350,8 +350,7 @@ class TruncatedSVD(LatentEstimator):
             return WeightSums(*map(torch.from_numpy, self._collect(some, weighed, span[1])))
 
         if (self.quantum_ > 0).any():
-            first = drawn(inputs, np.arange(len(inputs.dataset)), 0, k)
-            return grown(inputs, first, max_error, drawn)
+            return grown(inputs, drawn(inputs, np.array([]), 0, k), max_error, drawn)
         return exact(self._collect(inputs, lambda part, given: (density(part, given),))[0])
 
     def _log_mass_ratios(self, part: Observed, given: Conditional, *span: int) -> Tensor:
