@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
+import isthmus
 
 COLUMNS = {
     *("id", "log_p", "log_p_error", "effective_size", "reconstruction_error"),
@@ -22,13 +25,26 @@ def plane(n: int, seed: int = 0) -> np.ndarray:
     return rng.normal(size=(n, 2)) @ axes + 0.1 * rng.normal(size=(n, 6))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of truncated SVD on a plane with two labels, beside its data."""
+    folder, x = tmp_path_factory.mktemp("made"), plane(300)
+    np.savez(folder / "a.npz", X=x, y=np.where(x[:, 0] > 0, "up", "down"))
+    for latent, name in ((2, "run"), (1, "other")):
+        isthmus.analyse(
+            folder / "a.npz",
+            folder / name,
+            options={"labels": "y"},
+            model="svd",
+            latent_dim=latent,
+        )
+    return folder
+
+
 @pytest.fixture
-def fitted(run_cli, tmp_path):
-    """A run of truncated SVD on a plane with two labels."""
-    x = plane(300)
-    np.savez(tmp_path / "a.npz", X=x, y=np.where(x[:, 0] > 0, "up", "down"))
-    fit = ("fit", "a.npz", "--labels", "y", "--model", "svd", "--latent", "2", "-o", "run")
-    assert run_cli(*fit)[0] == 0
+def fitted(made, tmp_path):
+    """A copy of it, to do with what one likes."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -101,15 +117,14 @@ def test_check_finds_the_data_by_itself_and_says_what_it_found(fitted, run_cli):
     found = json.loads((fitted / "run" / "check.json").read_text())
     assert found["classifier"]["name"] == "logistic"
     assert {row["what"] for row in found["confusions"]} >= {"held-out originals"}
-    (fitted / "a.npz").rename(fitted / "b.npz")
+    card = json.loads((fitted / "run" / "run.json").read_text())
+    (fitted / "run" / "run.json").write_text(json.dumps(card | {"data": "gone.npz"}))
     ended, _, stderr = run_cli("check", "run")
     assert (ended, stderr.count("\n")) == (3, 1)
-    assert run_cli("check", "run", "--data", "b.npz", "--classifier", "logistic")[0] == 0
+    assert run_cli("check", "run", "--data", "a.npz", "--classifier", "logistic")[0] == 0
 
 
 def test_compare_and_sweep_end_with_a_next_step(fitted, run_cli):
-    fit = ("fit", "a.npz", "--labels", "y", "--model", "svd", "--latent", "1", "-o", "other")
-    assert run_cli(*fit)[0] == 0
     ended, stdout, _ = run_cli("compare", "other", "run")
     assert ended == 0
     assert "run beats other by " in stdout
