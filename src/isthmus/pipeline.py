@@ -20,6 +20,7 @@ from isthmus.data.describe import describe, resize_advice
 from isthmus.data.entries import hold_out_entries
 from isthmus.data.folds import folds
 from isthmus.data.readers import load
+from isthmus.data.readers.base import legible
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.errors import DataError, IsthmusWarning
 from isthmus.estimate import ENOUGH_EPOCHS, Budgeted, Estimate, estimate, fit_to
@@ -99,11 +100,8 @@ def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
 
 
 def _where(data: Any) -> str | None:
-    """Where the data lie, so that later commands find them; None for arrays."""
-    if not isinstance(data, str | PathLike):
-        return None
-    path = Path(data)
-    return str(path.resolve()) if path.exists() else str(data)
+    """Where the data lie, as it was said, so that later commands find them; None for arrays."""
+    return legible(str(data)) if isinstance(data, str | PathLike) else None
 
 
 def make_report(run: Run) -> Path:
@@ -157,6 +155,8 @@ def _its_data(run: Run) -> Dataset:
     where = run.card.get("data")
     if where is None:
         raise DataError("does not say where its data lie", where=run.path, remedy="give --data")
+    if not Path(where).exists() and (run.path.parent / where).exists():
+        where = str(run.path.parent / where)
     options = run.card["options"]
     return load(where, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
 

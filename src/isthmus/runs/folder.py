@@ -325,7 +325,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         RunCorruptError: the file is absent or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise RunCorruptError(f"unreadable ({error})", where=path) from error
