@@ -100,4 +100,5 @@ def test_the_page_is_printed_on_a_few_sheets(report, tmp_path):
 def test_a_label_that_is_a_tag_makes_no_element(report, tmp_path):
     shown = browse(report, tmp_path, "--dump-dom")[0]
     assert "&lt;img src=x onerror" in shown
-    assert re.search(r"<[^<>]*onerror", shown) is None
+    outside_quotes = re.sub(r'"[^"]*"', '""', shown)
+    assert re.search(r"<[^<>]*onerror", outside_quotes) is None
