@@ -16,9 +16,9 @@ from isthmus.analysis.comparison import (
     Interval,
     bits_per_dimension,
     comparable,
-    mean_interval,
     median_interval,
     number,
+    pooled_interval,
     wilson,
 )
 from isthmus.contracts import Array, FloatArray, StrArray
@@ -253,13 +253,15 @@ def _row(side: _Side, seed: int) -> dict[str, Any]:
         "model": MODELS[side.model],
         "k": side.run.card["latent_dim"],
         "measure": side.measure,
-        "error": asdict(_mean(side.column("reconstruction_error"), side.groups, seed)),
+        "error": asdict(
+            pooled_interval(side.column("reconstruction_error"), groups=side.groups, seed=seed)
+        ),
         "log_p": None,
         "bits_per_dimension": None,
     }
     if side.has_log_p:
         log_p, size = side.column("log_p"), math.prod(side.run.card["facts"]["sample_shape"])
-        row["log_p"] = asdict(_mean(log_p, side.groups, seed))
+        row["log_p"] = asdict(pooled_interval(log_p, groups=side.groups, seed=seed))
         row["bits_per_dimension"] = float(bits_per_dimension(log_p, size).mean())
     return row
 
@@ -317,16 +319,10 @@ def _judged(gain: FloatArray, groups: StrArray | None, seed: int) -> dict[str, A
     if groups is not None:  # its interval is for independent samples
         median = replace(median, low=math.nan, high=math.nan)
     return {
-        "gain": asdict(_mean(gain, groups, seed)),
+        "gain": asdict(pooled_interval(gain, groups=groups, seed=seed)),
         "median_gain": asdict(median),
         "win_rate": asdict(win_rate(gain, groups)),
     }
-
-
-def _mean(values: FloatArray, groups: StrArray | None, seed: int) -> Interval:
-    """By groups where there are enough of them, as in a run's own comparison."""
-    interval = mean_interval(values, groups=groups, seed=seed)
-    return mean_interval(values, seed=seed) if math.isnan(interval.low) else interval
 
 
 def _notes(sides: Sequence[_Side]) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -58,6 +59,11 @@ class SampleScores:
     log_p: FloatArray
     log_p_error: FloatArray
     error: FloatArray
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Array]) -> Self:
+        """Those among the columns of ``scores.parquet``."""
+        return cls(*(columns[name] for name in ("log_p", "log_p_error", "reconstruction_error")))
 
 
 @dataclass(frozen=True, eq=False)

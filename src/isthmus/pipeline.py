@@ -19,7 +19,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe, resize_advice
 from isthmus.data.entries import hold_out_entries
 from isthmus.data.folds import folds
-from isthmus.data.readers import load
+from isthmus.data.readers import as_dataset, load
 from isthmus.data.readers.base import legible
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.errors import DataError, IsthmusWarning
@@ -93,12 +93,6 @@ def analyse(
         return stages.run()
 
 
-def _dataset(data: Any, options: dict[str, Any]) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
-
-
 def _where(data: Any) -> str | None:
     """Where the data lie, as it was said, so that later commands find them; None for arrays."""
     return legible(str(data)) if isinstance(data, str | PathLike) else None
@@ -137,14 +131,13 @@ def check(
     run.require("examples.npz")
     with locked(run.path):
         looking.stage("read")
-        evaluation = recalled(run, _its_data(run) if data is None else _dataset(data, {}))
+        evaluation = recalled(run, _its_data(run) if data is None else as_dataset(data, {}))
         looking.stage("check")
         found = checked(evaluation, classifier=classifier, thorough=True)
         write_json(run.path / "check.json", found)
         fresh = Run(run.path)
-        names = ("log_p", "log_p_error", "reconstruction_error")
-        scores = SampleScores(*(fresh.scores[name] for name in names))
         looking.stage("examine")
+        scores = SampleScores.of(fresh.scores)
         write_json(run.path / "doctor.json", examined(evaluation, scores, fresh, run.card))
         looking.stage("report")
         write_report(Run(run.path))
@@ -234,7 +227,7 @@ class _Stages:
         return np.flatnonzero(np.isin(self.splits, parts))
 
     def _read(self) -> None:
-        self.data = _dataset(self.given, self.options)
+        self.data = as_dataset(self.given, self.options)
 
     def _describe(self) -> None:
         self.facts = describe(self.data)
@@ -379,10 +372,7 @@ class _Stages:
         }
 
     def _svd(self, data: Dataset) -> TruncatedSVD:
-        per_feature = len(self.data.sample_shape) == 1
-        return TruncatedSVD(self._latents(), scale=per_feature, random_state=self.plan.seed).fit(
-            data
-        )
+        return self.plan.baseline(self._latents(), data.sample_shape).fit(data)
 
     def _hooks(self, network: NetworkEstimator, train: Array) -> Hooks:
         def told(state: Progress) -> None:
@@ -432,9 +422,7 @@ class _Stages:
         write_json(self.folder / "comparison.json", self.evaluation.comparison(self.scores))
 
     def _recall_scores(self) -> None:
-        kept = Run(self.folder).scores
-        names = ("log_p", "log_p_error", "reconstruction_error")
-        self.scores = SampleScores(*(kept[name] for name in names))
+        self.scores = SampleScores.of(Run(self.folder).scores)
 
     def _entries(self) -> None:
         assert self.hidden is not None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import Facts, describe
 from isthmus.errors import DataError, UsageError
-from isthmus.estimators import Autoencoder, VariationalAutoencoder
+from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_schedule
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import MODELS
@@ -22,7 +22,7 @@ from isthmus.models.objectives import Objective
 from isthmus.models.responses import Response
 from isthmus.models.specification import parse
 
-__all__ = ["MODELS", "Plan", "examine", "parse_plan"]
+__all__ = ["Plan", "examine", "parse_plan"]
 
 MAPS = ("auto", "tsne", "umap", "pca")
 
@@ -136,6 +136,10 @@ class Plan:
             f"{self.latent_dim} latents cannot be found in {n} training samples of {d} values",
             remedy=f"choose from 1 to {min(n, d)}",
         )
+
+    def baseline(self, k: int, sample_shape: tuple[int, ...]) -> TruncatedSVD:
+        """The truncated SVD of ``k`` latents, not fitted; a table's columns are standardised."""
+        return TruncatedSVD(k, scale=len(sample_shape) == 1, random_state=self.seed)
 
     def network(
         self, k: int, *, binary: bool, epochs: int | Literal["auto"] | None = None

@@ -57,8 +57,7 @@ def score_columns(
             if name != "id"
         }
         columns["reconstruction_error"][rows] = evaluation.errors(evaluation.model, rows)
-    kept = ("log_p", "log_p_error", "reconstruction_error")
-    return SampleScores(*(columns[name] for name in kept)), columns
+    return SampleScores.of(columns), columns
 
 
 def _detector(evaluation: Evaluation, together: IntArray) -> Detector:

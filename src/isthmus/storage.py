@@ -20,11 +20,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from isthmus.contracts import Array
-from isthmus.errors import RunCorruptError, StorageError
+from isthmus.errors import RunCorruptError, StorageError, UsageError
 
 __all__ = [
     "atomic_file",
     "atomic_folder",
+    "make_folder",
     "plain",
     "read_json",
     "read_npy",
@@ -37,6 +38,22 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is not there.
+
+    Raises:
+        UsageError: a file has that name.
+        StorageError: the disk refused.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError("is a file", where=folder, remedy="choose another -o")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        raise StorageError(cause, where=folder, remedy="choose another -o") from error
 
 
 @contextmanager

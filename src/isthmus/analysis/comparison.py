@@ -23,6 +23,7 @@ __all__ = [
     "median_interval",
     "number",
     "paired_difference",
+    "pooled_interval",
     "verdict",
     "wilson",
 ]
@@ -113,6 +114,15 @@ def mean_interval(
     means = np.concatenate(list(_resampled_means(sums, sizes, seed, n_resamples)))
     low, high = np.quantile(means, expanded(level, len(sums)))
     return Interval(estimate, float(low), float(high), level)
+
+
+def pooled_interval(values: Array, *, groups: Array | None, seed: int) -> Interval:
+    """:func:`mean_interval` by groups; by samples alone where there are too few groups.
+
+    The latter holds for samples of these groups, not for new groups.
+    """
+    interval = mean_interval(values, groups=groups, seed=seed)
+    return mean_interval(values, seed=seed) if math.isnan(interval.low) else interval
 
 
 def median_interval(values: Array, *, level: float = 0.95) -> Interval:

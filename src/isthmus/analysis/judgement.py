@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.analysis.comparison import mean_interval, paired_difference, verdict
+from isthmus.analysis.comparison import paired_difference, pooled_interval, verdict
 from isthmus.contracts import FloatArray, StrArray
 
 __all__ = ["Judged", "compared"]
@@ -61,10 +61,7 @@ def _row(
     row: dict[str, Any] = {"name": name}
     for key, values in (("error", error), ("log_p", log_p)):
         if values is not None:
-            interval = mean_interval(values, groups=judged.groups, seed=seed)
-            if np.isnan(interval.low):
-                interval = mean_interval(values, seed=seed)
-            row[key] = asdict(interval)
+            row[key] = asdict(pooled_interval(values, groups=judged.groups, seed=seed))
     if log_p is not None:
         row["bits_per_dimension"] = -log_p.mean() / (judged.n_features * np.log(2))
     return row

@@ -9,10 +9,10 @@ import numpy as np
 from openTSNE import TSNEEmbedding
 from openTSNE.affinity import joint_probabilities_nn
 from openTSNE.tsne import PartialTSNEEmbedding
-from sklearn.neighbors import NearestNeighbors
 
 from isthmus.analysis.axes import finite_codes
 from isthmus.analysis.maps import Map
+from isthmus.analysis.scores import nearest
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.errors import DataError
 
@@ -67,13 +67,13 @@ def place(new_codes: Array, codes: Array, drawn: Map) -> FloatArray:
         return _projected(new, old, points)
     perplexity = float(drawn.settings.get("perplexity", 0))
     looked_at = max(FEW, int(3 * perplexity))
-    distances, nearest = _nearest(new, old, min(looked_at, len(old)))
+    neighbours, distances = nearest(new, old, min(looked_at, len(old)))
     if drawn.method == "tsne":
-        places = _descended(distances, nearest, points, perplexity)
+        places = _descended(distances, neighbours, points, perplexity)
     else:
-        places = np.median(points[nearest[:, :FEW]], axis=1)
+        places = np.median(points[neighbours[:, :FEW]], axis=1)
     known = distances[:, 0] == 0
-    places[known] = points[nearest[known, 0]]
+    places[known] = points[neighbours[known, 0]]
     return places.astype(np.float32)
 
 
@@ -95,23 +95,12 @@ def _projected(new: FloatArray, old: FloatArray, points: FloatArray) -> FloatArr
     return np.asarray(new @ axes + middle, dtype=np.float32)
 
 
-def _nearest(new: FloatArray, old: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
-    """Distances and indices ``(m, k)``; equal codes are at a distance of exactly 0."""
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(old)
-    nearest = np.asarray(search.kneighbors(new, return_distance=False))
-    squares = [((new - old[column]) ** 2).sum(axis=1) for column in nearest.T]
-    distances = np.sqrt(np.stack(squares, axis=1))
-    order = np.argsort(distances, axis=1, kind="stable")
-    ascending = np.take_along_axis(distances, order, axis=1)
-    return ascending, np.take_along_axis(nearest, order, axis=1)
-
-
 def _descended(
-    distances: FloatArray, nearest: IntArray, points: FloatArray, perplexity: float
+    distances: FloatArray, neighbours: IntArray, points: FloatArray, perplexity: float
 ) -> FloatArray:
     scale = distances.mean(axis=1, keepdims=True)  # each code's own, so that none underflows
     pull: Any = joint_probabilities_nn(
-        nearest,
+        neighbours,
         distances / np.where(scale > 0, scale, 1.0),
         [perplexity],
         symmetrize=False,
@@ -119,5 +108,5 @@ def _descended(
         n_reference_samples=len(points),
     )
     ground = TSNEEmbedding(points, SimpleNamespace(P=points))  # no affinities: it will not move
-    placed = PartialTSNEEmbedding(points[nearest[:, 0]], ground, pull)
+    placed = PartialTSNEEmbedding(points[neighbours[:, 0]], ground, pull)
     return np.asarray(placed.optimize(ITERATIONS, **DESCENT)).copy()

@@ -10,7 +10,7 @@ import typer
 
 from isthmus.errors import UsageError
 
-__all__ = ["Data", "Json", "RunFolder", "Seed", "app", "number", "numbers"]
+__all__ = ["Data", "Json", "RunFolder", "Seed", "Splits", "app", "number", "numbers"]
 
 app = typer.Typer(
     name="isthmus",
@@ -28,6 +28,10 @@ RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, made by fit.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Splits = Annotated[
+    Path | None,
+    typer.Option(help="A file with the part of each sample: columns id and split."),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 

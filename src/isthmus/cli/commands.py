@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Data, Json, RunFolder, Seed, app, number
+from isthmus.cli.app import Data, Json, RunFolder, Seed, Splits, app, number
 from isthmus.cli.opening import opened, read
 from isthmus.cli.options import plans, reads, seconds
 from isthmus.cli.telling import print_facts, print_json, print_next, print_summary, typed
@@ -76,10 +76,7 @@ def fit(
         Path, typer.Option("-o", "--out", help="The run folder to make.", show_default=False)
     ],
     latent: Annotated[str, typer.Option(help="Length of a code, or auto.")] = "auto",
-    splits: Annotated[
-        Path | None,
-        typer.Option(help="A file with the part of each sample: columns id and split."),
-    ] = None,
+    splits: Splits = None,
     map_method: Annotated[
         str, typer.Option("--map", help="How codes are drawn: auto, tsne, umap or pca.")
     ] = "auto",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.app import Data, Json, RunFolder, Seed, app, numbers
+from isthmus.cli.app import Data, Json, RunFolder, Seed, Splits, app, numbers
 from isthmus.cli.opening import opened, read, read_alike
 from isthmus.cli.options import plans, reads
 from isthmus.cli.telling import print_check, print_json, print_next, typed
@@ -32,10 +32,7 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes at a time; by default one a core.")
     ] = None,
-    splits: Annotated[
-        Path | None,
-        typer.Option(help="A file with the part of each sample: columns id and split."),
-    ] = None,
+    splits: Splits = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the sweep in the folder, if any.")
     ] = False,

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isthmus.contracts import Array, FloatArray, StrArray
-from isthmus.errors import RunCorruptError, StorageError, UsageError
+from isthmus.errors import RunCorruptError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.base import LatentEstimator
 from isthmus.runs.card import FORMAT, upgraded
 from isthmus.runs.lock import LOCK, locked
-from isthmus.storage import atomic_file, read_json, read_npy, to_json, write_text
+from isthmus.storage import atomic_file, make_folder, read_json, read_npy, to_json, write_text
 
 __all__ = [
     "FORMAT",
@@ -216,7 +216,9 @@ def run_folder(path: str | PathLike[str], *, resume: bool = False) -> Iterator[P
     """
     folder = Path(path)
     existed = folder.exists()
-    _make(folder)
+    make_folder(folder)
+    write_text(folder / "log.txt.new", "")  # asks the disk before any work is done
+    (folder / "log.txt.new").unlink()
     with locked(folder):
         begun = _refuse(folder, resume=resume)
         try:
@@ -229,20 +231,6 @@ def run_folder(path: str | PathLike[str], *, resume: bool = False) -> Iterator[P
             else:
                 _empty(folder, keep=existed)
             raise
-
-
-def _make(folder: Path) -> None:
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise UsageError("is a file", where=folder, remedy="choose another -o")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "log.txt.new", "")  # asks the disk before any work is done
-        (folder / "log.txt.new").unlink()
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        cause = (error.strerror or str(error)).lower()
-        raise StorageError(cause, where=folder, remedy="choose another -o") from error
 
 
 def _refuse(folder: Path, *, resume: bool) -> bool:

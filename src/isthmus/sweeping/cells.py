@@ -14,7 +14,6 @@ from isthmus.analysis.traversals import active_units
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.errors import IsthmusWarning
-from isthmus.estimators import TruncatedSVD
 from isthmus.evaluation import MODELS, Evaluation
 from isthmus.plan import Plan
 from isthmus.storage import plain
@@ -100,9 +99,7 @@ class _Cell:
     def __init__(self, ground: Ground, task: Task) -> None:
         self.ground, self.task = ground, task
         data, train = ground.data, ground.rows("train")
-        per_feature = len(data.sample_shape) == 1
-        baseline = TruncatedSVD(task.k, scale=per_feature, random_state=ground.plan.seed)
-        baseline.fit(data[train])
+        baseline = ground.plan.baseline(task.k, data.sample_shape).fit(data[train])
         self.model: Any = baseline if task.seed is None else self._trained(task.seed)
         codes = self.model.transform(data).astype(np.float32)
         name, seed = MODELS[ground.plan.model], ground.plan.seed

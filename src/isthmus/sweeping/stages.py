@@ -15,9 +15,9 @@ import numpy as np
 from isthmus.contracts import StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
-from isthmus.data.readers import load
+from isthmus.data.readers import as_dataset
 from isthmus.data.split_files import fingerprint, read_splits
-from isthmus.errors import RunCorruptError, StorageError, UsageError
+from isthmus.errors import RunCorruptError, UsageError
 from isthmus.models.specification import to_json
 from isthmus.plan import Plan
 from isthmus.report.csv_text import csv_text
@@ -26,7 +26,15 @@ from isthmus.report.sweep_page import sweep_table, write_page
 from isthmus.runs.card import machine, versions
 from isthmus.runs.lock import LOCK, locked
 from isthmus.splitting import split_up
-from isthmus.storage import plain, read_json, read_npy, write_json, write_npy, write_text
+from isthmus.storage import (
+    make_folder,
+    plain,
+    read_json,
+    read_npy,
+    write_json,
+    write_npy,
+    write_text,
+)
 from isthmus.storage import to_json as as_text
 from isthmus.sweeping.cells import Ground, Task
 from isthmus.sweeping.summary import MEASURES, summarised
@@ -97,7 +105,7 @@ def sweep(
     looking = watch or Silent()
     with _folder(Path(out), resume=resume) as folder:
         looking.stage("read")
-        dataset = _dataset(data, options or {})
+        dataset = as_dataset(data, options or {})
         looking.stage("describe")
         binary = describe(dataset).binary
         given = None if splits is None else read_splits(splits, dataset.ids)
@@ -212,21 +220,9 @@ def _cores(plan: Plan) -> int:
     return int(machine()["cores"] or 1) if on_cpu else 1
 
 
-def _dataset(data: Any, options: Mapping[str, Any]) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
-
-
 @contextmanager
 def _folder(folder: Path, *, resume: bool) -> Iterator[Path]:
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise UsageError("is a file", where=folder, remedy="choose another -o")
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        raise StorageError(cause, where=folder, remedy="choose another -o") from error
+    make_folder(folder)
     with locked(folder):
         _refuse(folder, {path.name for path in folder.iterdir()}, resume=resume)
         yield folder

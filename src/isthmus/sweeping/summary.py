@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.analysis.comparison import Interval, mean_interval
+from isthmus.analysis.comparison import pooled_interval
 from isthmus.contracts import FloatArray, StrArray
 from isthmus.evaluation import MODELS
 from isthmus.sweeping.cells import Ground, Task, scored_parts
@@ -100,7 +100,9 @@ class _Summary:
             return None
         network = self.values(self.networks(k), measure, part).mean(axis=0)
         difference = network - self.values(self.svd(svd_k), measure, part)[0]
-        return asdict(_interval(difference, self.groups(part), self.ground.plan.seed))
+        return asdict(
+            pooled_interval(difference, groups=self.groups(part), seed=self.ground.plan.seed)
+        )
 
     def told(self) -> dict[str, Any]:
         networks, svd = self.choice(self.networks), self._svd_choice()
@@ -165,8 +167,3 @@ class _Summary:
                 "network and truncated SVD stand beside each other."
             )
         return told
-
-
-def _interval(values: FloatArray, groups: StrArray | None, seed: int) -> Interval:
-    interval = mean_interval(values, groups=groups, seed=seed)
-    return mean_interval(values, seed=seed) if math.isnan(interval.low) else interval

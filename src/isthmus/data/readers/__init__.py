@@ -29,7 +29,19 @@ from isthmus.data.readers.missing import settle_missing
 from isthmus.data.readers.resizing import resized
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["ReadOptions", "Reader", "Reading", "load", "load_digits", "readers"]
+__all__ = ["ReadOptions", "Reader", "Reading", "as_dataset", "load", "load_digits", "readers"]
+
+
+def as_dataset(data: Any, options: Mapping[str, Any]) -> Dataset:
+    """A ``Dataset`` as it is, what lies at a path, or an array as one.
+
+    Args:
+        data: a ``Dataset``, a path or an array.
+        options: how a path is read, see :func:`load`.
+    """
+    if isinstance(data, Dataset):
+        return data
+    return load(data, **options) if isinstance(data, str | PathLike) else Dataset(np.asarray(data))
 
 
 def load(path: str | PathLike[str], **options: Any) -> Dataset:
