@@ -25,6 +25,7 @@ from isthmus.errors import RunCorruptError, StorageError, UsageError
 __all__ = [
     "atomic_file",
     "atomic_folder",
+    "empty_folder",
     "make_folder",
     "plain",
     "read_json",
@@ -54,6 +55,13 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         cause = (error.strerror or str(error)).lower()
         raise StorageError(cause, where=folder, remedy="choose another -o") from error
+
+
+def empty_folder(folder: Path, *, keep: bool) -> None:
+    """Take away what lies in a folder, and the folder itself unless it is to be kept."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if keep:
+        folder.mkdir(exist_ok=True)
 
 
 @contextmanager

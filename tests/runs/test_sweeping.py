@@ -164,6 +164,14 @@ def test_what_means_nothing_is_refused(tmp_path: Path, given: Any, error: Any, s
         sweep(rank_three(60), tmp_path / "out", **{"latent": [2]} | SETTINGS | given)
 
 
+def test_data_that_cannot_be_read_leave_nothing_behind(tmp_path: Path):
+    (tmp_path / "kept").mkdir()
+    for name in ("out", "kept"):
+        with pytest.raises(DataError):
+            sweep(tmp_path / "nowhere.npy", tmp_path / name, latent=[2], **SETTINGS)
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):

@@ -23,7 +23,15 @@ from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.base import LatentEstimator
 from isthmus.runs.card import FORMAT, upgraded
 from isthmus.runs.lock import LOCK, locked
-from isthmus.storage import atomic_file, make_folder, read_json, read_npy, to_json, write_text
+from isthmus.storage import (
+    atomic_file,
+    empty_folder,
+    make_folder,
+    read_json,
+    read_npy,
+    to_json,
+    write_text,
+)
 
 __all__ = [
     "FORMAT",
@@ -229,7 +237,7 @@ def run_folder(path: str | PathLike[str], *, resume: bool = False) -> Iterator[P
                 with (folder / "log.txt").open("a", encoding="utf-8") as log:
                     traceback.print_exc(file=log)
             else:
-                _empty(folder, keep=existed)
+                empty_folder(folder, keep=existed)
             raise
 
 
@@ -262,12 +270,6 @@ def _sweep(folder: Path) -> None:
 
 def _has_progress(folder: Path) -> bool:
     return (folder / "model").is_dir() or any((folder / "checkpoints").glob("*-*[0-9]"))
-
-
-def _empty(folder: Path, *, keep: bool) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    if keep:
-        folder.mkdir(exist_ok=True)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

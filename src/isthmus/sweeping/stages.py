@@ -27,6 +27,7 @@ from isthmus.runs.card import machine, versions
 from isthmus.runs.lock import LOCK, locked
 from isthmus.splitting import split_up
 from isthmus.storage import (
+    empty_folder,
     make_folder,
     plain,
     read_json,
@@ -222,10 +223,17 @@ def _cores(plan: Plan) -> int:
 
 @contextmanager
 def _folder(folder: Path, *, resume: bool) -> Iterator[Path]:
+    """Hold the folder of a sweep; what fails before it has begun leaves nothing behind."""
+    existed = folder.exists()
     make_folder(folder)
     with locked(folder):
         _refuse(folder, {path.name for path in folder.iterdir()}, resume=resume)
-        yield folder
+        try:
+            yield folder
+        except BaseException:
+            if not (folder / "settings.json").is_file():
+                empty_folder(folder, keep=existed)
+            raise
 
 
 def _refuse(folder: Path, held: set[str], *, resume: bool) -> None:
