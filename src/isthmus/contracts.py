@@ -18,6 +18,7 @@ __all__ = [
     "LatentModel",
     "LogProb",
     "StrArray",
+    "Surface",
 ]
 
 Array = NDArray[Any]
@@ -64,8 +65,21 @@ class Bound(NamedTuple):
     divergence: FloatArray
 
 
+class Surface(Protocol):
+    """The surface that a decoder spans, as paths on it need it; ``n`` codes of ``k`` latents."""
+
+    def surface(self, z: FloatArray, /) -> FloatArray:
+        """Where p(x|z) lies, ``(n, m)``.
+
+        Lengths between such points are those of Fisher's metric: standard deviations of noise.
+        """
+
+    def surface_vjp(self, z: FloatArray, cotangent: FloatArray, /) -> FloatArray:
+        """Gradient by ``z`` of the sum of ``surface(z) * cotangent``, ``(n, k)``."""
+
+
 @runtime_checkable
-class LatentModel(Protocol):
+class LatentModel(Surface, Protocol):
     """A fitted model as the analysis layer sees it.
 
     Shapes: ``n`` samples, ``k`` latents, samples of shape ``sample_shape`` in the data's own
@@ -77,6 +91,9 @@ class LatentModel(Protocol):
 
     def decode(self, z: FloatArray, /) -> FloatArray:
         """Mean of p(x|z) in the data's own units, ``(n, *sample_shape)``."""
+
+    def draw(self, z: FloatArray, /, *, random_state: Any) -> FloatArray:
+        """One draw from p(x|z) for each code, in the data's own units, ``(n, *sample_shape)``."""
 
     def likelihood_parameters(self, z: FloatArray, /) -> Mapping[str, FloatArray]:
         """The named parameters of p(x|z), each ``(n, *sample_shape)``."""

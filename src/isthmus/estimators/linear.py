@@ -188,13 +188,16 @@ class TruncatedSVD(LatentEstimator):
 
     def inverse_transform(self, X: Any) -> FloatArray:
         """Samples that codes ``(n, k)`` stand for, data units."""
+        codes = self._codes(X)
+        flat = (codes @ self.components_) * self.scale_ + self.mean_
+        return self._shaped(flat.astype(codes.dtype, copy=False))
+
+    def _codes(self, z: Any) -> FloatArray:
         check_is_fitted(self)
-        codes = np.asarray(X)
+        codes = np.asarray(z)
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim:
             raise UsageError(f"codes should have shape (n, {self.latent_dim}), not {codes.shape}")
-        flat = (codes @ self.components_) * self.scale_ + self.mean_
-        dtype = np.float64 if codes.dtype == np.float64 else np.float32
-        return self._shaped(flat.astype(dtype))
+        return codes if codes.dtype == np.float64 else codes.astype(np.float32)
 
     def reconstruct(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Samples projected on the components and back, data units."""
@@ -299,6 +302,24 @@ class TruncatedSVD(LatentEstimator):
         mean = self.inverse_transform(z)
         scale = np.sqrt(self.noise_variance_) * self.scale_.reshape(self.sample_shape_)
         return {"mean": mean, "scale": np.broadcast_to(scale, mean.shape).astype(mean.dtype)}
+
+    def draw(self, z: FloatArray, *, random_state: Any = None) -> FloatArray:
+        """One draw from p(x|z) for each code ``(n, k)``, data units, ``(n, *sample_shape)``."""
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        named = self.likelihood_parameters(z)
+        noise = rng.standard_normal(named["mean"].shape)
+        return (named["mean"] + noise * named["scale"]).astype(named["mean"].dtype, copy=False)
+
+    def surface(self, z: FloatArray) -> FloatArray:
+        """Where p(x|z) lies, ``(n, d)``: its mean in standard deviations of noise."""
+        codes = self._codes(z)
+        point = codes @ self.components_ / math.sqrt(self.noise_variance_)
+        return point.astype(codes.dtype, copy=False)
+
+    def surface_vjp(self, z: FloatArray, cotangent: FloatArray) -> FloatArray:
+        """Gradient by codes ``(n, k)`` of the sum of ``surface(z) * cotangent``, ``(n, k)``."""
+        gradient = np.asarray(cotangent) @ self.components_.T / math.sqrt(self.noise_variance_)
+        return gradient.astype(self._codes(z).dtype, copy=False)
 
     def value_log_prob(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Log p(x_j | z) of each value at the sample's own code, ``(n, *sample_shape)``.

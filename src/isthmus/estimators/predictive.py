@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
@@ -136,6 +137,31 @@ class PredictiveEstimator(LatentEstimator):
         flat = (len(z), self.network_.n_features)
         return {k: v.expand(flat).reshape(shape).cpu().numpy() for k, v in named.items()}
 
+    def draw(self, z: FloatArray, *, random_state: Any = None) -> FloatArray:
+        """One draw from p(x|z) for each code ``(n, k)``, data units, ``(n, *sample_shape)``."""
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        check_is_fitted(self)
+        generator = Generator(self._device).manual_seed(int(rng.randint(2**31 - 1)))
+        return self._decoded(z, lambda p, net: net.unscaled(p.sample(generator)))
+
+    def surface(self, z: FloatArray) -> FloatArray:
+        """Where p(x|z) lies, ``(n, m)``, so that lengths are those of Fisher's metric.
+
+        See :attr:`isthmus.models.distributions.Distribution.surface`.
+        """
+        return self._at_codes(z, lambda p, _: p.surface)
+
+    def surface_vjp(self, z: FloatArray, cotangent: FloatArray) -> FloatArray:
+        """Gradient by codes ``(n, k)`` of the sum of ``surface(z) * cotangent``, ``(n, k)``."""
+        network, codes = self._network_for(z)
+        weights = torch.as_tensor(cotangent, dtype=codes.dtype, device=codes.device)
+        pieces = []
+        for some, weight in zip(codes.split(_ROWS), weights.split(_ROWS), strict=True):
+            some.requires_grad_(True)
+            point = network.decode(some).surface
+            pieces += torch.autograd.grad(point, some, weight)
+        return torch.cat(pieces).cpu().numpy()
+
     def value_log_prob(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Log p(x_j | z) of each value at the sample's own code, ``(n, *sample_shape)``.
 
@@ -192,16 +218,22 @@ class PredictiveEstimator(LatentEstimator):
     def _decoded(
         self, z: Any, read: Callable[[Distribution, AutoencoderNetwork], Tensor]
     ) -> FloatArray:
-        check_is_fitted(self)
-        codes = _codes(z, self.latent_dim)
-        network = self.network_
-        if codes.dtype == torch.float64:
-            network = copy.deepcopy(network).double()
+        return self._shaped(self._at_codes(z, read))
+
+    def _at_codes(
+        self, z: Any, read: Callable[[Distribution, AutoencoderNetwork], Tensor]
+    ) -> FloatArray:
+        """What is read of p(x|z), ``(n, m)``, in the precision of the codes."""
+        network, codes = self._network_for(z)
         with torch.inference_mode():
-            pieces = [
-                read(network.decode(c.to(self._device)), network) for c in codes.split(_ROWS)
-            ]
-        return self._shaped(torch.cat(pieces).cpu().numpy())
+            pieces = [read(network.decode(some), network) for some in codes.split(_ROWS)]
+        return torch.cat(pieces).cpu().numpy()
+
+    def _network_for(self, z: Any) -> tuple[AutoencoderNetwork, Tensor]:
+        check_is_fitted(self)
+        codes = _codes(z, self.latent_dim).to(self._device)
+        double = codes.dtype == torch.float64
+        return copy.deepcopy(self.network_).double() if double else self.network_, codes
 
 
 def as_samples(

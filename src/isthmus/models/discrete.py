@@ -15,7 +15,7 @@ from scipy.special import spence
 from torch import Generator, Tensor
 
 from isthmus.models.distributions import Distribution
-from isthmus.models.special import log1mexp
+from isthmus.models.special import bounded, log1mexp
 
 __all__ = [
     "BernoulliValues",
@@ -53,6 +53,10 @@ class BernoulliValues(Distribution):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         return torch.bernoulli(self.mean, generator=generator)
+
+    @property
+    def surface(self) -> Tensor:
+        return 2 * torch.atan(torch.exp(bounded(self.logits, -30, 30) / 2))
 
     def parameters(self) -> dict[str, Tensor]:
         return {"probability": self.mean}
@@ -105,6 +109,10 @@ class DiscretizedLogisticValues(Distribution):
         x = self.location + torch.exp(self.log_scale) * torch.logit(u, eps=1e-7)
         return (x * (self.levels - 1)).round().clamp(0, self.levels - 1) / (self.levels - 1)
 
+    @property
+    def surface(self) -> Tensor:
+        return torch.cat([self.location, torch.exp(self.log_scale)], -1)
+
     def parameters(self) -> dict[str, Tensor]:
         return {"location": self.location, "scale": torch.exp(self.log_scale)}
 
@@ -131,6 +139,10 @@ class PoissonValues(Distribution):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         return torch.poisson(self.mean, generator=generator)
+
+    @property
+    def surface(self) -> Tensor:
+        return 2 * torch.exp(self.log_rate / 2)
 
     def parameters(self) -> dict[str, Tensor]:
         return {"rate": self.mean}
@@ -193,6 +205,12 @@ class NegativeBinomialValues(Distribution):
             return counts
         return counts * torch.bernoulli(torch.sigmoid(-self.zero_logits), generator=generator)
 
+    @property
+    def surface(self) -> Tensor:
+        """Of the counts where they are present."""
+        spread = torch.exp(self.log_dispersion / 2)
+        return 2 * spread * torch.asinh(torch.exp(self.log_mean / 2) / spread)
+
     def parameters(self) -> dict[str, Tensor]:
         named = {
             "mean": torch.exp(self.log_mean),
@@ -233,6 +251,10 @@ class CategoricalValues(Distribution):
         flat = probability.reshape(-1, probability.shape[-1])
         codes = torch.multinomial(flat, 1, generator=generator)
         return codes.reshape(probability.shape[:-1]).to(self.logits.dtype)
+
+    @property
+    def surface(self) -> Tensor:
+        return 2 * torch.exp(torch.log_softmax(self.logits, -2) / 2).flatten(-2)
 
     def parameters(self) -> dict[str, Tensor]:
         return {"code": self.mean, "probability": torch.softmax(self.logits, -2).amax(-2)}

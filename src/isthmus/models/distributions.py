@@ -56,6 +56,17 @@ class Distribution(ABC):
     def parameters(self) -> dict[str, Tensor]:
         """The named parameters, each broadcastable to ``(..., d)``."""
 
+    @property
+    def surface(self) -> Tensor:
+        """A point ``(..., m)`` for each law, between which lengths are those of Fisher's metric.
+
+        Those of one free parameter a value are stretched until their noise is 1 everywhere
+        (the variance-stabilising transformation). A continuous Bernoulli is its mean: Fisher's
+        lengths grow beyond all bounds towards 0 and 1. With a scale of its own, a value is its
+        mean beside its scale (Arvanitidis et al. 2018, eq. 8).
+        """
+        return self.mean
+
     def with_mean(self, mean: Tensor) -> Distribution:
         """The same law about another mean ``(..., d)``, as an instrument's response asks.
 
@@ -127,6 +138,12 @@ class Normal(_Continuous):
         )
         return torch.addcmul(self.location, self.scale, noise)
 
+    @property
+    def surface(self) -> Tensor:
+        if self.log_variance.shape == self.location.shape:
+            return torch.cat([self.location, self.scale], -1)
+        return self.location / self.scale
+
     def parameters(self) -> dict[str, Tensor]:
         return {"mean": self.location, "scale": self.scale.expand_as(self.location)}
 
@@ -139,6 +156,10 @@ class MeanOnly(Normal):
 
     def with_mean(self, mean: Tensor) -> Distribution:
         return MeanOnly(mean)
+
+    @property
+    def surface(self) -> Tensor:
+        return self.location
 
     def log_prob(self, x: Tensor) -> Tensor:
         self._refuse()
@@ -230,6 +251,10 @@ class ProductValues(Distribution):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         return self._assemble([part.sample(generator) for part in self.parts])
+
+    @property
+    def surface(self) -> Tensor:
+        return torch.cat([part.surface for part in self.parts], -1)
 
     def parameters(self) -> dict[str, Tensor]:
         return {"mean": self.mean}
