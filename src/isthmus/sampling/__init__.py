@@ -1,0 +1,1 @@
+"""New samples, from the prior or from the density of the codes."""

@@ -1,0 +1,1 @@
+"""Paths through a run, and how far each frame can be believed."""
