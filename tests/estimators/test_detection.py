@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import Autoencoder, Dataset, IsthmusWarning, TruncatedSVD, VariationalAutoencoder
 from isthmus.detection import AnomalyDetector, Detector
@@ -221,6 +222,22 @@ def test_equal_training_samples_give_finite_scores() -> None:
     columns = Detector.of(model, Dataset(x), None).statistics(Dataset(plane(5, 1)))
     assert np.isfinite(columns["combined"]).all()
     assert np.isfinite(columns["neighbour_distance"]).all()
+
+
+_FLAGS_OF_A_TEST = "flags are made at a false-discovery rate: among usual samples there are none"
+
+
+@pytest.mark.usefixtures("forked_random")  # one of the checks permutes by the global generator
+@pytest.mark.filterwarnings("ignore::isthmus.IsthmusWarning")  # few samples: no flag is possible
+@parametrize_with_checks(
+    [AnomalyDetector(TruncatedSVD(1), random_state=0)],
+    expected_failed_checks=lambda _: {
+        "check_outliers_fit_predict": _FLAGS_OF_A_TEST,
+        "check_outliers_train": _FLAGS_OF_A_TEST,
+    },
+)
+def test_scikit_learns_checks_of_detectors(estimator: Any, check: Any) -> None:
+    check(estimator)
 
 
 def test_the_scikit_learn_face() -> None:

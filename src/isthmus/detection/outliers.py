@@ -107,7 +107,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def p_values(self, X: Any) -> FloatArray:
         """Conformal p-values, ``(n,)``; see :func:`~isthmus.analysis.conformal.p_values`."""
-        return self.detector_.p_values(-self.score_samples(X))
+        scores = -self.score_samples(X)
+        return self.detector_.p_values(scores)
 
     def predict(self, X: Any) -> IntArray:
         """-1 for the samples flagged among these at the false-discovery rate, else +1, ``(n,)``.
