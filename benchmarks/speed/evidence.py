@@ -28,7 +28,7 @@ TRAINED = 20_000  # images
 MAX_ERROR = 0.3  # nats
 MOST = 12_800  # draws of pythae's
 SLICES = 10
-SMALL = 20  # images of a slice to a given error
+SMALL = 100  # images of a slice to a given error
 
 Timed = dict[str, list[float]]
 

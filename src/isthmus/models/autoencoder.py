@@ -7,6 +7,7 @@ them itself, so that a saved network is whole.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -209,7 +210,7 @@ class AutoencoderNetwork(nn.Module):
 
     def _densities(self) -> Tensor:
         """Which values are scored by a density, ``(d,)``."""
-        discrete = _columns(self.scoring, self.n_features, lambda part: part.discrete)
+        discrete = _discrete(self.scoring, self.n_features)
         return (self.quantum == 0) & ~discrete.to(self.quantum.device)
 
 
@@ -219,6 +220,11 @@ def _columns(likelihood: Likelihood, d: int, holds: Callable[[Likelihood], bool]
     for part, columns in likelihood.parts(d):
         held[list(columns)] = holds(part)
     return held
+
+
+@functools.lru_cache(maxsize=16)
+def _discrete(likelihood: Likelihood, d: int) -> Tensor:
+    return _columns(likelihood, d, lambda part: part.discrete)
 
 
 @torch.no_grad()
