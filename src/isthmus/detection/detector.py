@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from isthmus.analysis import anomalies, conformal
 from isthmus.analysis.densities import Mixture, fit_mixture
@@ -188,7 +186,7 @@ class Detector:
             "log_p": found.value,
             "log_p_error": found.error,
             "effective_size": found.effective_size,
-            "code_log_p_prior": _prior_log_p(self.model, codes),
+            "code_log_p_prior": self.model.prior_log_prob(codes),
             "code_log_p": self.mixture.log_density(codes),
             "regret": np.full(len(data), np.nan) if regret is None else regret(data),
             "typicality": anomalies.typicality(found.value, self.usual_log_p),
@@ -382,17 +380,3 @@ def _mean_surprise(model: Any, data: Dataset) -> FloatArray:
         total += np.where(known, surprise, 0.0).sum(axis=0)
         count += known.sum(axis=0)
     return np.asarray(total / np.maximum(count, 1))
-
-
-def _prior_log_p(model: Any, codes: FloatArray) -> FloatArray:
-    """Log p(z) under the model's prior, nats, ``(n,)``; NaN where it has none."""
-    if isinstance(model, VariationalAutoencoder):
-        with torch.inference_mode():
-            z = torch.from_numpy(codes.astype(np.float64))
-            return np.asarray(model.network_.prior.log_prob(z))
-    if isinstance(model, TruncatedSVD):
-        variance = np.maximum(model.explained_variance_, model.noise_variance_)
-        if (variance > 0).all():
-            normal = codes**2 / variance + np.log(2 * math.pi * variance)
-            return np.asarray(-0.5 * normal.sum(axis=1))
-    return np.full(len(codes), np.nan)

@@ -260,6 +260,13 @@ class VariationalAutoencoder(EvidenceEstimator):
         mean, scale = self._collect(inputs, both)
         return mean, scale
 
+    def prior_log_prob(self, z: FloatArray) -> FloatArray:
+        """Log p(z) of codes ``(n, k)``, nats, ``(n,)``."""
+        check_is_fitted(self)
+        codes = torch.from_numpy(np.asarray(z, np.float64))
+        with torch.inference_mode():
+            return np.asarray(self.network_.prior.log_prob(codes))
+
     def sample(self, n: int = 1, *, noise: bool = False, random_state: Any = None) -> FloatArray:
         """New samples ``(n, *sample_shape)`` in data units.
 

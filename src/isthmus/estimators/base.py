@@ -68,6 +68,10 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The same as :meth:`inverse_transform`."""
         return self.inverse_transform(z)
 
+    def prior_log_prob(self, z: FloatArray) -> FloatArray:
+        """Log p(z) of codes ``(n, k)`` under the model's prior, nats, ``(n,)``; NaN without one."""
+        return np.full(len(z), np.nan)
+
     @abstractmethod
     def _log_prob(
         self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any

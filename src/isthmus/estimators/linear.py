@@ -386,6 +386,14 @@ class TruncatedSVD(LatentEstimator):
     def _grid(self) -> Grid:
         return Grid(self.quantum_, self.scale_, self.noise_variance_)
 
+    def prior_log_prob(self, z: FloatArray) -> FloatArray:
+        """Log p(z) of codes ``(n, k)``: normal with the components' variances, nats, ``(n,)``."""
+        variance = np.maximum(self.explained_variance_, self.noise_variance_)
+        if not (variance > 0).all():
+            return np.full(len(z), np.nan)
+        normal = np.asarray(z) ** 2 / variance + np.log(2 * math.pi * variance)
+        return np.asarray(-0.5 * normal.sum(axis=1))
+
     def sample(self, n: int = 1, *, noise: bool = False, random_state: Any = None) -> FloatArray:
         """``n`` new samples, data units; with ``noise``, the residual variance is added."""
         check_is_fitted(self)
