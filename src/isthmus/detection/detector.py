@@ -17,7 +17,7 @@ from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
 from isthmus.data.dataset import Dataset, blocks
 from isthmus.data.scaling import fit_scaling
 from isthmus.errors import IsthmusWarning, RunCorruptError
-from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
+from isthmus.estimators import Autoencoder, VariationalAutoencoder
 from isthmus.evaluation import dense
 from isthmus.runs.folder import read_arrays, write_arrays
 

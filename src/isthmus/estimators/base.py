@@ -69,7 +69,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self.inverse_transform(z)
 
     def prior_log_prob(self, z: FloatArray) -> FloatArray:
-        """Log p(z) of codes ``(n, k)`` under the model's prior, nats, ``(n,)``; NaN without one."""
+        """Log p(z) of codes ``(n, k)`` under the model's prior, nats, ``(n,)``; NaN if none."""
         return np.full(len(z), np.nan)
 
     @abstractmethod
