@@ -6,21 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from isthmus import sampling
 from isthmus.analysis.maps import Map
 from isthmus.analysis.placing import place
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
 from isthmus.detection import Detector, Scored
 from isthmus.errors import DataError, UsageError
+from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
-from isthmus.report.figures import thumbnails
-from isthmus.report.story import display_limits
 from isthmus.runs.folder import Run, write_arrays, write_table
-from isthmus.storage import atomic_file, write_npy, write_text
+from isthmus.storage import write_npy, write_text
 
 __all__ = ["write_codes", "write_filled", "write_samples", "write_scores"]
-
-_TILE = 64  # pixels of a sample's side on a sheet
 
 
 def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> tuple[int, ...]:
@@ -139,27 +137,33 @@ def _write_table(out: Path, columns: dict[str, Array]) -> None:
         write_text(out, csv_text(columns))
 
 
-def write_samples(run: Run, n: int, out: Path, *, noise: bool = False, seed: int = 0) -> None:
-    """Make ``n`` samples by a run's model, into ``.npy``, ``.npz`` or a ``.png`` sheet.
+def write_samples(
+    run: Run, n: int, out: Path, *, data: Dataset | None = None, **how: Any
+) -> dict[str, Any]:
+    """Make ``n`` samples by a run's model and write them, see :func:`isthmus.sampling.write`.
+
+    Args:
+        run: whose model.
+        n: how many.
+        out: a ``.npy``, ``.npz``, ``.csv``, ``.parquet`` or ``.png`` file, or a folder.
+        data: what the run was made from; None: where the run found them, if they are needed.
+        how: the other fields of :class:`isthmus.sampling.Wanted`.
+
+    Returns:
+        What was drawn, in numbers.
 
     Raises:
-        UsageError: another suffix, or noise asked of a model that has none.
+        UsageError: a setting means nothing, or cannot be written there.
+        DataError: there is no such label or id, or the data are needed and not found.
         StorageError: the disk refused.
     """
-    _check(out, (".npy", ".npz", ".png"))
-    model: Any = run.model
-    if noise and run.card["plan"]["model"] in ("autoencoder", "denoising"):
-        raise UsageError("an autoencoder has no noise to draw", remedy="leave out --noise")
-    options = {"noise": True} if noise else {}
-    made: FloatArray = model.sample(n, random_state=seed, **options)
-    if out.suffix == ".npy":
-        write_npy(out, made)
-    elif out.suffix == ".npz":
-        write_arrays(out, {"x": made})
-    else:
-        picture = thumbnails(made, _TILE, limits=display_limits(run))
-        with atomic_file(out) as temporary:
-            temporary.write_bytes(picture)
+    wanted = sampling.Wanted(n, **how)
+    sampling.check_place(run, out)
+    if data is None and wanted.needs_data:
+        data = data_of(run)
+    made = sampling.draw(run, wanted, data)
+    sampling.write(run, made, out)
+    return made.facts()
 
 
 def _check(out: Path, suffixes: tuple[str, ...]) -> None:

@@ -63,10 +63,13 @@ class Mixture:
             found[rows] = logsumexp(self._log_joint(z[rows]), axis=1)
         return found
 
-    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """``n`` codes drawn from the density, ``(n, k)``."""
+    def sample(self, n: int, rng: np.random.Generator, *, temperature: float = 1.0) -> FloatArray:
+        """``n`` codes drawn from the density, ``(n, k)``.
+
+        Other than 1, the temperature T gives sum_j w_j N(z; mu_j, T^2 S_j): 0 the means alone.
+        """
         component = rng.choice(len(self.weights), size=n, p=self.weights)
-        z = rng.standard_normal((n, self.means.shape[1]))
+        z = temperature * rng.standard_normal((n, self.means.shape[1]))
         for j, root in enumerate(np.linalg.cholesky(self.covariances)):
             z[component == j] = z[component == j] @ root.T + self.means[j]
         return z
