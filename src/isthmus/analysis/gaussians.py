@@ -63,6 +63,17 @@ class Mixture:
             found[rows] = logsumexp(self._log_joint(z[rows]), axis=1)
         return found
 
+    def log_density_gradient(self, z: Array) -> tuple[FloatArray, FloatArray]:
+        """Log p(z) of each code ``(n, k)`` in nats, ``(n,)``, and its gradient, ``(n, k)``."""
+        z = checked_codes(z)
+        joint = self._log_joint(z)
+        log_density = logsumexp(joint, axis=1)
+        share = np.exp(joint - log_density[:, None])
+        gradient = np.zeros(z.shape)
+        for j, (mean, whitening) in enumerate(zip(self.means, self._whitening, strict=True)):
+            gradient -= share[:, j : j + 1] * ((z - mean) @ whitening.T @ whitening)
+        return np.asarray(log_density), gradient
+
     def sample(self, n: int, rng: np.random.Generator, *, temperature: float = 1.0) -> FloatArray:
         """``n`` codes drawn from the density, ``(n, k)``.
 
