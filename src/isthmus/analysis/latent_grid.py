@@ -15,7 +15,7 @@ from isthmus.errors import DataError, UsageError
 
 __all__ = ["Grid", "TileSize", "latent_grid", "map_places", "map_tiles", "tile_size"]
 
-TILES_ACROSS = 11  # a map's longer side
+TILES_ACROSS = 13  # a map's longer side
 FLATTEST = 3.0  # a tile's width by its height, at most
 LEGIBLE_ROW = 1.6  # a row of values is drawn wider than high
 _EFFECT_STEPS = 5
@@ -123,7 +123,7 @@ def tile_size(points: Array, sample_shape: Sequence[int]) -> TileSize:
         sample_shape: ``(d,)``, ``(H, W)`` or ``(H, W, C)``.
 
     Example:
-        >>> tile_size(np.array([[0.0, 0.0], [20.0, 5.0]]), (28, 28))
+        >>> tile_size(np.array([[0.0, 0.0], [24.0, 5.0]]), (28, 28))
         TileSize(width=2.0, height=2.0)
     """
     known = _finite(points)

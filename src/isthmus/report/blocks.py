@@ -1,4 +1,4 @@
-"""What a page is made of: pictures, tables, findings and code, each checked when it is made."""
+"""What a page is made of: pictures, films, tables, findings and code, checked when made."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from typing import ClassVar
 from isthmus.errors import UsageError
 from isthmus.report.style import data_uri
 
-__all__ = ["Block", "Code", "Finding", "Findings", "Picture", "Table"]
+__all__ = ["Block", "Code", "Finding", "Findings", "Movie", "Picture", "Table"]
 
 PNG = b"\x89PNG\r\n\x1a\n"
+MP4 = b"ftyp"  # from the fifth byte on
 NUMERIC = re.compile(
     r"[−+<>≈~–-]?\s*[\d.,\u2009]+([eE][−+-]?\d+)?\s*%?(\s*±\s*[\d.,]+\s*%?)?|–|—|"
 )
+
+
+def _pixels(png: bytes) -> tuple[int, int]:
+    """Width and height of a PNG."""
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,60 @@ class Picture:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in CSS pixels."""
-        width, height = struct.unpack(">II", self.png[16:24])
+        width, height = _pixels(self.png)
         return width // 2, height // 2
 
     @property
     def source(self) -> str:
         """The picture as a ``data:`` address."""
         return data_uri(self.png)
+
+
+@dataclass(frozen=True)
+class Movie:
+    """A film of the report, which plays when it is asked to, over and over.
+
+    Args:
+        mp4: the film, H.264 in MP4, at one pixel per CSS pixel.
+        poster: a frame of it as PNG, of the film's size: what is seen before it plays, and on
+            paper.
+        alt: what it shows, in words, for those who do not see it.
+        caption: what to learn from it.
+        files: where it lies, as paths from the page.
+
+    Raises:
+        UsageError: ``mp4`` is not an MP4 or ``poster`` not a PNG, or ``alt`` is empty.
+    """
+
+    kind: ClassVar[str] = "movie"
+
+    mp4: bytes = field(repr=False)
+    poster: bytes = field(repr=False)
+    alt: str
+    caption: str = ""
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what a page could not show."""
+        if self.mp4[4:8] != MP4 or not self.poster.startswith(PNG):
+            raise UsageError("the film is not an MP4 with a PNG", remedy="pass the bytes of both")
+        if not self.alt.strip():
+            raise UsageError("the film has no alt text", remedy="say in words what it shows")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in CSS pixels."""
+        return _pixels(self.poster)
+
+    @property
+    def source(self) -> str:
+        """The film as a ``data:`` address."""
+        return data_uri(self.mp4, media_type="video/mp4")
+
+    @property
+    def still(self) -> str:
+        """The poster as a ``data:`` address."""
+        return data_uri(self.poster)
 
 
 @dataclass(frozen=True)
@@ -133,4 +187,4 @@ class Findings:
     items: tuple[Finding, ...]
 
 
-Block = Picture | Table | Code | Findings
+Block = Picture | Movie | Table | Code | Findings

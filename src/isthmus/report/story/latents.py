@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.contracts import BoolArray
+from isthmus.analysis.latent_grid import Grid
+from isthmus.contracts import Array, BoolArray
 from isthmus.report import figures
-from isthmus.report.blocks import Picture
+from isthmus.report.blocks import Block, Picture
+from isthmus.report.latent_pictures import latent_grid
 from isthmus.report.page import Section
+from isthmus.report.story.maps import in_small
 from isthmus.report.story.teller import Columns, Teller
 from isthmus.report.style import counted, number
 
@@ -27,9 +30,11 @@ def traversals(teller: Teller) -> Section:
     """Decoded samples as one latent at a time moves, and which latents are in use."""
     variance = teller.examples["unit_variance"]
     active = variance > _ACTIVE
-    blocks, texts = [_walk(teller, active)], ()
+    blocks: list[Block] = [_walk(teller, active)]
+    if "grid_images" in teller.examples:
+        blocks.append(_grid(teller))
     if teller.model != "vae":
-        return Section("What each latent does", texts, tuple(blocks))
+        return Section("What each latent does", (), tuple(blocks))
     count = int(active.sum())
     told = f"{count} of {len(active)} latents {'is' if count == 1 else 'are'} active"
     units = teller.picture(
@@ -70,20 +75,52 @@ def _walk(teller: Teller, active: BoolArray) -> Picture:
 
 def _steps(teller: Teller, steps: Any) -> Columns:
     """The latents' values at each step; for short rows what is decoded there, too."""
-    examples = teller.examples
-    images = examples["walk_images"]
-    width = images.shape[2] if images.ndim == 3 and images.shape[2] <= _FEW_FEATURES else 1
-    each = len(steps) * width
-    columns: dict[str, Any] = {
+    examples, each = teller.examples, len(steps)
+    columns = {
         "latent": examples["walk_latents"].repeat(each),
         f"effect ({teller.unit})": examples["walk_effect"].repeat(each),
-        "step (standard deviations)": np.tile(steps.repeat(width), len(images)),
-        "latent's value": examples["walk_values"].reshape(-1).repeat(width),
+        "step (standard deviations)": np.tile(steps, len(examples["walk_latents"])),
+        "latent's value": examples["walk_values"].reshape(-1),
     }
-    if teller.is_table and images.shape[2] == width:
-        columns["feature"] = np.tile(teller.features, len(images) * len(steps))
-        columns[f"decoded ({teller.unit})"] = images.reshape(-1)
-    return columns
+    return _with_decoded(teller, columns, examples["walk_images"])
+
+
+def _with_decoded(teller: Teller, columns: Columns, images: Array) -> Columns:
+    """Columns of one row for each of ``images (a, b, ...)``, with the values of short rows."""
+    if not teller.is_table or images.shape[2] > _FEW_FEATURES:
+        return columns
+    width = images.shape[2]
+    longer = {name: np.repeat(column, width) for name, column in columns.items()}
+    features = np.tile(teller.features, images.shape[0] * images.shape[1])
+    return longer | {"feature": features, f"decoded ({teller.unit})": images.reshape(-1)}
+
+
+def _grid(teller: Teller) -> Picture:
+    arrays = {
+        name: teller.examples[f"grid_{name}"] for name in ("latents", "across", "up", "counts")
+    }
+    grid = Grid(images=teller.pictured("grid_images"), **arrays)
+    first, second = grid.latents.tolist()
+    empty, steps = int((grid.counts == 0).sum()), len(grid.up)
+    drawn = {name: teller.drawn[name] for name in ("limits", "unit")}
+    rest = ", the others at their medians" if len(teller.examples["unit_variance"]) > 2 else ""
+    return teller.picture(
+        "latent-grid",
+        latent_grid(grid, **drawn),
+        f"Decoded samples as latents {first} and {second} move together, {steps} steps each",
+        f"Latents {first} and {second} move through the quantiles of their codes, from 2.3 % to "
+        f"97.7 %{rest}. Framed places ({empty} of {steps**2}) are nearest to no training code "
+        f"in these two latents: what is decoded there is a guess.{in_small(teller)}",
+        _with_decoded(
+            teller,
+            {
+                f"latent {first}": np.tile(grid.across, steps),
+                f"latent {second}": np.repeat(grid.up, steps),
+                "training codes nearest": grid.counts.reshape(-1),
+            },
+            teller.examples["grid_images"],
+        ),
+    )
 
 
 def made(teller: Teller) -> Section:

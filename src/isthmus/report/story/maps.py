@@ -8,14 +8,20 @@ import numpy as np
 
 from isthmus.report import figures
 from isthmus.report.blocks import Picture, Table
+from isthmus.report.latent_pictures import Panel, legible, pictured_map
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Teller
 from isthmus.report.story.words import accuracy
 from isthmus.report.style import counted
 
-__all__ = ["latent_map"]
+__all__ = ["in_small", "latent_map", "method"]
 
+_METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 _MEASURES = ("trustworthiness", "continuity", "neighbour_recall", "stability", "kl_divergence")
+
+_UNPICTURED = (
+    "No samples are drawn on the map: a small picture of so many unordered values tells nothing."
+)
 
 _COLOURINGS = {
     "trustworthiness": (
@@ -34,7 +40,8 @@ def latent_map(teller: Teller) -> Section:
     """The samples by their codes, by label and by how far each place can be trusted."""
     quality = teller.run.quality
     coloured = [_coloured(teller, name) for name in _COLOURINGS if _is_known(teller, name)]
-    blocks = [_by_label(teller), *coloured]
+    pictured = [_pictured(teller)] if "map_tile_x" in teller.examples else []
+    blocks = [_by_label(teller), *pictured, *coloured]
     texts = [quality["sentence"]] if quality.get("sentence") else []
     if quality.get("label_accuracy") is not None:
         texts.append(
@@ -42,6 +49,8 @@ def latent_map(teller: Teller) -> Section:
             "whose label is that of most of their 15 nearest training samples in latent space "
             "(not on the map)."
         )
+    if not legible(teller.examples["example_x"]):
+        texts.append(_UNPICTURED)
     rows = [("neighbours looked at", f"{quality.get('k', '–')}")]
     if quality.get("stability_seeds") is not None:
         rows.append(("maps drawn anew", f"{quality['stability_seeds']}"))
@@ -52,10 +61,24 @@ def latent_map(teller: Teller) -> Section:
     return Section("The map", tuple(texts), (*blocks, Table(("measure", "value"), tuple(rows))))
 
 
+def method(teller: Teller) -> str:
+    """How the map was made, in words."""
+    used = str(teller.run.quality["method"])
+    return f"{_METHODS[used]} of the codes"
+
+
+def in_small(teller: Teller) -> str:
+    """What a small picture of a row of values is; empty for images."""
+    if not teller.is_table:
+        return ""
+    return f" A small picture is a row's {len(teller.features)} values in order, on one scale."
+
+
 def _drawn(teller: Teller) -> dict[str, Any]:
+    about = {"method": method(teller)}
     if teller.run.quality["method"] == "pca":
-        return {"method": "PCA of the codes", "note": "The axes are principal ones."}
-    return {"method": "t-SNE of the codes"}
+        about["note"] = "The axes are principal ones."
+    return about
 
 
 def _by_label(teller: Teller) -> Picture:
@@ -70,6 +93,38 @@ def _by_label(teller: Teller) -> Picture:
         f"{counted(len(run.map), 'sample')} on a two-dimensional map{known}",
         f"Every sample by its code: {drawn['method']}.",
         columns,
+    )
+
+
+def _pictured(teller: Teller) -> Picture:
+    """The map with samples at their places, and with what is decoded from codes there."""
+    run, examples = teller.run, teller.examples
+    rows, nearest, places = (
+        examples[f"map_{name}"] for name in ("tile_rows", "place_rows", "places")
+    )
+    drawn = {name: teller.drawn[name] for name in ("limits", "unit")}
+    figure = pictured_map(
+        run.map,
+        Panel("Samples, where they fit", teller.pictured("map_tile_x"), run.map[rows]),
+        Panel("Decoded from the nearest code", teller.pictured("map_place_images"), places),
+        note=f"{method(teller)}; the dots are all samples",
+        **drawn,
+    )
+    at = np.concatenate([run.map[rows], places])
+    return teller.picture(
+        "map-pictures",
+        figure,
+        f"The same map with {counted(len(rows), 'sample')} drawn at their places, and beside it "
+        f"what is decoded at {counted(len(places), 'place')} from the codes there",
+        "Left, samples at their own places, as many as fit, the most trusted places first. Right, "
+        "wherever there are samples, what the model makes of the code of the nearest one."
+        + in_small(teller),
+        {
+            "what": np.repeat(["sample", "decoded"], [len(rows), len(places)]),
+            "id": run.ids[np.concatenate([rows, nearest])],
+            "x": at[:, 0],
+            "y": at[:, 1],
+        },
     )
 
 

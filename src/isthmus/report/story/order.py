@@ -12,6 +12,7 @@ from isthmus.report.story import data, judgement, latents, leakage, maps, proven
 from isthmus.report.story.anomalies import anomalies
 from isthmus.report.story.checks import checks
 from isthmus.report.story.doctor import findings
+from isthmus.report.story.paths import paths
 from isthmus.report.story.teller import Teller, write_bytes
 from isthmus.report.story.words import accuracy, interval, of_shape
 from isthmus.report.style import counted, number
@@ -37,6 +38,7 @@ SECTIONS: tuple[Callable[[Teller], Section | None], ...] = (
     maps.latent_map,
     latents.traversals,
     latents.made,
+    paths,
     checks,
     provenance.how_to_repeat,
 )
