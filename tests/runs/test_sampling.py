@@ -107,6 +107,14 @@ def test_the_mixture_is_the_one_that_the_run_has_kept(linear):
     np.testing.assert_allclose(made.code_log_p, kept.log_density(made.codes))
 
 
+def test_the_mixture_leaves_the_hole_empty_that_the_prior_fills(linear):
+    def in_the_hole(density: str) -> float:
+        return float((np.abs(draw(linear, Wanted(n=1_000, density=density)).x[:, 0]) < 2).mean())
+
+    assert in_the_hole("mixture") < 0.01
+    assert in_the_hole("prior") > 0.15
+
+
 def test_without_codes_a_run_has_its_prior(linear, tmp_path):
     shutil.copytree(linear.path, tmp_path / "run")
     for name in ("latents.npy", "anomaly.npz"):

@@ -79,7 +79,7 @@ def sample(
         str | None,
         typer.Option(
             help="Of the codes: mixture (of Gaussians, fitted to those of the training samples), "
-            "flow (likewise, by neural splines) or prior. By default the mixture."
+            "flow (likewise; needs zuko) or prior. By default the mixture."
         ),
     ] = None,
     label: Annotated[
@@ -100,7 +100,9 @@ def sample(
     ] = False,
     neighbours: Annotated[
         bool,
-        typer.Option("--neighbours", help="Show each beside its nearest training sample."),
+        typer.Option(
+            "--neighbours", help="Find the nearest training sample of each; a .png shows both."
+        ),
     ] = False,
     out: Annotated[
         Path,
@@ -130,7 +132,7 @@ def sample(
     samples = None if data is None else read(data, its.card["options"])
     found = write_samples(its, n, out, data=samples, **how)
     if as_json:
-        print_json(found)
+        print_json({"out": str(out)} | found)
         return
     typer.echo(f"{out}: {n} samples")
     for line in _told(found):

@@ -129,6 +129,8 @@ def _neighbours(x: FloatArray, evaluation: Evaluation) -> Neighbours:
     known = dense(training)
     if training.mask is not None:
         known = evaluation.baseline.fill(training)[0]  # a gap is no value of 0
-    scale = evaluation.baseline.scale_.reshape(x.shape[1:])
-    found, distance = nearest(x / scale, known / scale)
+    asked, among, scale = x, known, evaluation.baseline.scale_.reshape(x.shape[1:])
+    if (scale != 1).any():
+        asked, among = x / scale, known / scale
+    found, distance = nearest(asked, among)
     return Neighbours(training.ids[found[:, 0]], distance[:, 0], known[found[:, 0]])
