@@ -15,7 +15,7 @@ from isthmus.analysis.meter import OFF
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.errors import UsageError
 from isthmus.report.images import BAR
-from isthmus.report.latent_pictures import DOT, draw_samples, draw_scale, has_scale
+from isthmus.report.latent_pictures import DOT, draw_samples, draw_scale, has_scale, small_look
 from isthmus.report.look import Look
 from isthmus.report.style import (
     ACCENT,
@@ -95,7 +95,7 @@ def path_frames(
     """
     if not trips:
         raise UsageError("there is no path to draw", remedy="pass one Trip or more")
-    look = Look.of(np.concatenate([trip.nearest for trip in trips]), limits)
+    look = small_look(np.concatenate([trip.nearest for trip in trips]), limits)
     shape = trips[0].frames.shape
     size = TileSize(shape[2] / shape[1] if look.pictorial else 1.0, 1.0)
     count = len(trips[0].shown()[0])

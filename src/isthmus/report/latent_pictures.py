@@ -65,6 +65,23 @@ def legible(x: Array) -> bool:
     return bool(steps < ROUGH * spread)
 
 
+def small_look(x: Array, limits: tuple[float, float] | None = None) -> Look:
+    """How samples are drawn small: as they are elsewhere, but that the longest bars are cut.
+
+    Args:
+        x: samples ``(n, ...)``; of short rows the scale holds all but 1 % at either end.
+        limits: the values at the scale's two ends; chosen from ``x`` if absent.
+
+    Raises:
+        UsageError: ``x`` has another number of dimensions, or no sample.
+    """
+    look = Look.of(x, limits)
+    if look.kind != "bars" or limits or not (known := x[np.isfinite(x)]).size:
+        return look
+    low, high = np.percentile(known, (1, 99))
+    return Look.of(x, (min(float(low), 0.0), max(float(high), 0.0)))
+
+
 def draw_samples(
     axes: Axes,
     look: Look,
@@ -143,7 +160,7 @@ def latent_grid(
         UsageError: what was decoded has another number of dimensions than samples have.
     """
     steps, images = len(grid.up), grid.images.reshape(-1, *grid.images.shape[2:])
-    look = Look.of(images, limits)
+    look = small_look(images, limits)
     stretch = images.shape[2] / images.shape[1] if look.pictorial else 1.0
     size = TileSize(stretch, 1.0)
     places = np.indices((steps, steps)).reshape(2, -1).T[:, ::-1] * size.sides
@@ -215,7 +232,7 @@ def pictured_map(
         raise UsageError("no samples for the map", remedy="pass one Panel or more")
     for panel in panels:
         check_lengths(x=panel.x, places=panel.places)
-    look, size = Look.of(panels[0].x, limits), tile_size(points, panels[0].x.shape[1:])
+    look, size = small_look(panels[0].x, limits), tile_size(points, panels[0].x.shape[1:])
     known = points[np.isfinite(points).all(axis=1)].astype(np.float64)
     taken = np.concatenate([known, *(panel.places for panel in panels)])
     low, high = taken.min(axis=0) - 0.6 * size.sides, taken.max(axis=0) + 0.6 * size.sides

@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.report import figures
 from isthmus.report.blocks import Picture, Table
 from isthmus.report.latent_pictures import Panel, legible, pictured_map
+from isthmus.report.look import MOST_BARS
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Teller
 from isthmus.report.story.words import accuracy
@@ -71,7 +72,9 @@ def in_small(teller: Teller) -> str:
     """What a small picture of a row of values is; empty for images."""
     if not teller.is_table:
         return ""
-    return f" A small picture is a row's {len(teller.features)} values in order, on one scale."
+    count = len(teller.features)
+    cut = ", the longest bars cut" if count <= MOST_BARS else ""
+    return f" A small picture is a row's {count} values in order, on one scale{cut}."
 
 
 def _drawn(teller: Teller) -> dict[str, Any]:

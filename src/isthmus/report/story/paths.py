@@ -71,9 +71,10 @@ class _Found:
         return [self._trip(kind) for kind in self.facts["kinds"]]
 
     def _trip(self, kind: str) -> Trip:
-        own = {name: self.arrays[f"{kind}_{name}"] for name in ("points", "p_value", "waypoints")}
+        points, p_value = (self.arrays[f"{kind}_{name}"] for name in ("points", "p_value"))
+        waypoints = self.arrays.get(f"{kind}_waypoints", self.arrays["waypoints"])
         frames, nearest = (self._pictured(f"{kind}_{name}") for name in ("frames", "nearest_x"))
-        return Trip(kind, frames, nearest, closed=self.facts["closed"], **own)
+        return Trip(kind, frames, nearest, points, p_value, waypoints, self.facts["closed"])
 
     def _pictured(self, name: str) -> Array:
         """Samples as they are drawn, see :meth:`Teller.pictured`."""
@@ -158,7 +159,7 @@ def _verdict(kinds: Mapping[str, Any]) -> str:
 
 
 def _off(kind: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = kind["off_interval"] or (None, None)
+    low, high = kind.get("off_interval") or (None, None)
     return {"estimate": kind["off"], "low": low, "high": high}
 
 
