@@ -180,7 +180,9 @@ class Study:
         density = fit_mixture(codes, groups=parts.train.groups, seed=seed)
         terrains = {"": Terrain.of(judged, codes, density=density, seed=seed)}
         for label in np.unique(labels):
-            terrains[label] = Terrain.of(judged, codes[labels == label], seed=seed)
+            some = codes[labels == label]
+            thin = fit_mixture(some, seed=seed)
+            terrains[label] = Terrain.of(judged, some, density=thin, seed=seed)
         own, referee = (
             Meter.of(
                 judged,

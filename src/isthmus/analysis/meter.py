@@ -40,7 +40,7 @@ class Reading:
         log_p: log p of the decoded mean, nats.
         log_p_error: its Monte-Carlo standard error, nats.
         log_p_percentile: percent of held-out samples whose log p is as low, or lower; 0 to 100.
-            A mean has no noise: high is usual.
+            A mean has no noise: it may be far more usual than any sample, or far less.
         entropy: of a classifier's verdict on the decoded mean, nats; None without one.
         p_value: how the decoded mean's log p ranks among those of held-out reconstructions.
     """
