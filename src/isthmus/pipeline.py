@@ -44,9 +44,10 @@ from isthmus.storage import read_npy, write_json, write_npy
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
+from isthmus.walking import walk_in_a_circle
 from isthmus.watch import Silent, Watch
 
-__all__ = ["analyse", "check", "make_report"]
+__all__ = ["analyse", "check", "data_of", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
 _MISSING = (
@@ -131,7 +132,7 @@ def check(
     run.require("examples.npz")
     with locked(run.path):
         looking.stage("read")
-        evaluation = recalled(run, _its_data(run) if data is None else as_dataset(data, {}))
+        evaluation = recalled(run, data_of(run) if data is None else as_dataset(data, {}))
         looking.stage("check")
         found = checked(evaluation, classifier=classifier, thorough=True)
         write_json(run.path / "check.json", found)
@@ -144,7 +145,12 @@ def check(
     return found
 
 
-def _its_data(run: Run) -> Dataset:
+def data_of(run: Run) -> Dataset:
+    """The data that a run was made from, read as they were read then.
+
+    Raises:
+        DataError: they are not found.
+    """
     where = run.card.get("data")
     if where is None:
         raise DataError("does not say where its data lie", where=run.path, remedy="give --data")
@@ -202,6 +208,7 @@ class _Stages:
             ("entries", self._entries, None),
             ("cross-fit", self._cross_fit, None),
             ("check", self._check, None),
+            ("walk", self._walk, None),
             ("examine", self._examine, None),
             ("draw", self._draw, None),
             ("report", self._report, None),
@@ -210,6 +217,7 @@ class _Stages:
             "entries": not self.plan.hide_entries,
             "cross-fit": not self.plan.cross_fit,
             "estimate": self.plan.model == "svd",
+            "walk": self.plan.model == "svd" or not self.plan.loop,
         }
         return [stage for stage in stages if not left_out.get(stage[0], False)]
 
@@ -452,6 +460,9 @@ class _Stages:
 
     def _check(self) -> None:
         write_json(self.folder / "check.json", checked(self.evaluation))
+
+    def _walk(self) -> None:
+        walk_in_a_circle(Run(self.folder), self.evaluation)
 
     def _examine(self) -> None:
         write_json(self.folder / "leak.json", leaky_claim(self.evaluation, self.together))

@@ -54,6 +54,7 @@ class Plan:
             fit that never saw it or its group; 0: none.
         hide_entries: share of a matrix's entries hidden in training and then predicted.
         map: how the codes are drawn: ``"auto"``, ``"tsne"``, ``"umap"`` or ``"pca"``.
+        loop: whether a closed path through some samples is laid and filmed.
         budget: seconds that the work may take; None: as many as it needs.
     """
 
@@ -76,6 +77,7 @@ class Plan:
     cross_fit: int = 0
     hide_entries: float = 0.0
     map: Literal["auto", "tsne", "umap", "pca"] = "auto"
+    loop: bool = True
     budget: float | None = None
 
     def __post_init__(self) -> None:

@@ -13,12 +13,15 @@ from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
 from isthmus.detection import Detector, Scored
 from isthmus.errors import DataError, UsageError
+from isthmus.evaluation import recalled
 from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
+from isthmus.report.movies import MOVIES, write_movie
 from isthmus.runs.folder import Run, write_arrays, write_table
-from isthmus.storage import write_npy, write_text
+from isthmus.storage import write_json, write_npy, write_text
+from isthmus.walking import Ground, Route, facts, film
 
-__all__ = ["write_codes", "write_filled", "write_samples", "write_scores"]
+__all__ = ["write_codes", "write_filled", "write_samples", "write_scores", "write_walk"]
 
 
 def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> tuple[int, ...]:
@@ -116,6 +119,40 @@ def write_scores(
     if residuals is not None:
         write_arrays(residuals, {"residuals": detector.residuals(data), "ids": data.ids})
     return detector.facts(scored)
+
+
+def write_walk(
+    run: Run, data: Dataset | None, route: Route, out: Path, *, rate: int = 25
+) -> dict[str, Any]:
+    """Lay a path through samples of a run and film it, or write it as JSON.
+
+    Args:
+        run: whose surface.
+        data: what the run was made from; None: where the run found them.
+        route: what is asked for.
+        out: a ``.mp4``, ``.gif``, ``.png`` (a contact sheet) or ``.json`` file.
+        rate: frames a second.
+
+    Returns:
+        As ``paths.json`` of a run; a ``.json`` file has the frames' codes and readings besides.
+
+    Raises:
+        UsageError: another suffix, or the route means nothing.
+        DataError: there are no such samples, or the data are not found.
+        RunCorruptError: the run is unfinished.
+        StorageError: the disk refused.
+    """
+    _check(out, (*MOVIES, ".json"))
+    run.require("anomaly.npz")
+    rows = route.rows(run)
+    ground = Ground.of(run, recalled(run, data_of(run) if data is None else data))
+    walks = ground.walks(route, rows)
+    found = facts(walks, run, route.label, ground.meter.calibration, ground.notes)
+    if out.suffix == ".json":
+        write_json(out, found | {"paths": {walk.path.kind: walk.told(run) for walk in walks}})
+    else:
+        write_movie([film(walk, run) for walk in walks], out, fps=rate)
+    return found
 
 
 def _asked(run: Run, data: Dataset, of_model: Callable[[Dataset], Any]) -> Any:

@@ -3,7 +3,7 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
-from isthmus.cli import commands, judging, taking  # noqa: F401 - they add themselves
+from isthmus.cli import commands, judging, taking, walking  # noqa: F401 - they add themselves
 from isthmus.cli.app import app
 from isthmus.cli.run import main
 

@@ -80,6 +80,10 @@ def fit(
     map_method: Annotated[
         str, typer.Option("--map", help="How codes are drawn: auto, tsne, umap or pca.")
     ] = "auto",
+    loop: Annotated[
+        bool,
+        typer.Option("--loop/--no-loop", help="Lay a closed path through samples, and film it."),
+    ] = True,
     cross_fit: Annotated[
         int,
         typer.Option(help="Folds that are fitted anew, so that all samples are judged."),
@@ -97,12 +101,13 @@ def fit(
 ) -> None:
     """Analyse data: the whole run, with a report.
 
-    Reads, describes, splits without leaks, trains, encodes, maps, scores, checks and reports,
-    with truncated SVD of the same number of latents beside the network.
+    Reads, describes, splits without leaks, trains, encodes, maps, scores, checks, walks and
+    reports, with truncated SVD of the same number of latents beside the network.
     """
     plan |= {
         "latent_dim": number("--latent", latent),
         "map": map_method,
+        "loop": loop,
         "cross_fit": cross_fit,
         "hide_entries": hide_entries,
         "budget": None if budget is None else seconds(budget),

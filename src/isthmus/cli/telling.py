@@ -108,8 +108,9 @@ def typed(plan: dict[str, Any]) -> dict[str, Any]:
         for name, usual in default.items()
         if name in plan and (plan[name] != usual or name == "seed")
     }
-    if changed.pop("near_duplicates", True) is False:
-        changed["no_near_duplicates"] = True
+    for name in ("near_duplicates", "loop"):
+        if changed.pop(name, True) is False:
+            changed[f"no_{name}"] = True
     if changed.get("budget") is not None:
         changed["budget"] = f"{changed['budget']:g}s"
     return changed
