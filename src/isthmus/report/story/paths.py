@@ -134,7 +134,7 @@ def _lengths(kinds: Mapping[str, Any]) -> str:
     straight, shortest = (kinds[name]["length"] for name in ("linear", "geodesic"))
     told = (
         f"The geodesic is {number(shortest, 4)} standard deviations of noise long, "
-        f"{number(100 * shortest / straight)} % of the straight path's {number(straight, 4)}."
+        f"{number(100 * shortest / straight, 4)} % of the straight path's {number(straight, 4)}."
     )
     if kinds["geodesic"]["converged"]:
         return told
@@ -176,9 +176,10 @@ def _table(facts: Mapping[str, Any]) -> Table:
         )
         for kind, one in facts["kinds"].items()
     )
+    sure = any(_off(one)["low"] is not None for one in facts["kinds"].values())
     caption = (
-        "Length in standard deviations of the likelihood's noise, along the surface; shares with "
-        "95 % intervals; log p in nats."
+        "Length in standard deviations of the likelihood's noise, along the surface; "
+        f"{'shares with 95 % intervals; ' if sure else ''}log p in nats."
     )
     return Table(header, rows, caption)
 
