@@ -18,7 +18,6 @@ calibration and test, as 11 donors are too few to calibrate by. `mnist`: 20,000 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -40,14 +39,17 @@ from isthmus.analysis.densities import fit_mixture
 from isthmus.analysis.meter import OFF, Meter
 from isthmus.analysis.paths import KINDS, Terrain
 from isthmus.data.splits import split
+from isthmus.storage import to_json
 
 THROUGH = 5  # samples of one class
+DEALS = 200
 DRAWS = 4  # a frame: log p is then known to 1 nat, and differs between frames by 300
 WAYS = (*KINDS, "graph, of the class", "geodesic, of the class")
 CHECKS = (
     "held-out, by the referee",
     "held-out, by the model",
     "held-out, by contrast",
+    "held-out, dealt anew",
     "originals recognised",
     "reconstructions recognised",
 )
@@ -113,7 +115,7 @@ def main() -> None:
     for which in arguments.which:
         found = [np.load(arguments.out / f"{which}-{s}.npz") for s in range(arguments.seeds)]
         rows = list(told(found))
-        print("\n".join(json.dumps({"data": which, **row}) for row in rows))
+        print("\n".join(to_json({"data": which, **row}) for row in rows))
         print(table(which, rows))
 
 
@@ -222,13 +224,22 @@ class Study:
         """Which held-out reconstructions are off that calibrated none, and what is recognised."""
         test = self.parts.test
         codes, again = self.judged.transform(test), self.judged.reconstruct(test)
+        read = self.referee.read(codes)
         return {
-            "held-out, by the referee": self.referee.read(codes).off,
+            "held-out, by the referee": read.off,
+            "held-out, dealt anew": dealt_anew(self.referee.mean_log_p, read.log_p),
             "held-out, by the model": self.own.read(codes).off,
             "held-out, by contrast": self.contrast.off(again),
             "originals recognised": self.classifier.predict(flat(test.x)) == test.labels,
             "reconstructions recognised": self.classifier.predict(flat(again)) == test.labels,
         }
+
+
+def dealt_anew(calibration: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """The share of test samples that are off, by deals of both to calibration and test."""
+    rng, log_p, m = np.random.default_rng(0), np.concatenate([calibration, test]), len(calibration)
+    deals = (rng.permutation(log_p) for _ in range(DEALS))
+    return np.array([(p_values(-deal[:m], -deal[m:]) < OFF).mean() for deal in deals])
 
 
 def model(
@@ -275,7 +286,7 @@ def told(found: list[Any]) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"kind": kind, "off": asdict(off), "agree": asdict(agree)}
         row["contrast"] = asdict(across(f"{kind}_contrast"))
         row["excess"] = off.estimate - OFF
-        row["of_linear"] = (off.estimate - OFF) / linear
+        row["of_linear"] = (off.estimate - OFF) / linear if linear > 0 else np.nan
         for name in ("off", "contrast", "agree"):
             gain = paired_difference(loops[f"{kind}_{name}"], loops[f"linear_{name}"])
             row[f"{name}_less_linear"] = asdict(gain)
