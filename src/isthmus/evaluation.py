@@ -13,6 +13,7 @@ from isthmus.analysis.codes import knn_accuracy
 from isthmus.analysis.comparison import wilson
 from isthmus.analysis.densities import fit_class_mixtures
 from isthmus.analysis.judgement import Judged, compared
+from isthmus.analysis.latent_grid import latent_grid, map_places, map_tiles, tile_size
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.analysis.maps import Progress, latent_map
 from isthmus.analysis.scores import nearest, reconstruction_error
@@ -23,6 +24,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.entries import hold_out_entries
 from isthmus.errors import DataError
 from isthmus.estimators import Autoencoder, TruncatedSVD
+from isthmus.report.latent_pictures import legible
 from isthmus.runs.folder import Run
 
 __all__ = ["MODELS", "Evaluation", "Mapped", "SampleScores", "dense", "further_maps", "recalled"]
@@ -266,6 +268,34 @@ class Evaluation:
                 "example_labels": np.array([], np.str_) if labels is None else labels[first],
             }
         )
+
+    def pictures(self, points: FloatArray, trust: FloatArray | None) -> dict[str, Array]:
+        """The arrays of samples on the map and of a grid over two latents, where they are legible.
+
+        Args:
+            points: places of all samples on the map, ``(n, 2)``.
+            trust: of each place, ``(n,)``: the most trusted are pictured first.
+        """
+        rows = map_tiles(
+            points, size := tile_size(points, self.data.sample_shape), first=trust, seed=self.seed
+        )
+        x = dense(self.data[rows])
+        if not len(rows) or not legible(x):
+            return {}
+        if self.data.mask is not None:
+            x = np.where(self.data.mask[rows], x, np.nan)
+        places, near = map_places(points, size)
+        arrays = {
+            "map_tile_rows": rows,
+            "map_tile_x": x,
+            "map_places": places,
+            "map_place_rows": near,
+            "map_place_images": self.model.decode(self.codes[near]),
+        }
+        if self.codes.shape[1] > 1:
+            grid = latent_grid(self.model, self.codes[self.rows("train")])
+            arrays |= {f"grid_{name}": array for name, array in vars(grid).items()}
+        return arrays
 
     def _of_classes(self) -> dict[str, Array]:
         """New samples for each label, from a mixture of its training codes."""

@@ -470,8 +470,10 @@ class _Stages:
         write_json(self.folder / "doctor.json", found)
 
     def _draw(self) -> None:
-        found, columns = self.evaluation, dict(Run(self.folder).scores)
-        arrays = found.examples(self.scores) | strange_examples(found, columns, self.folder)
+        found, run = self.evaluation, Run(self.folder)
+        arrays = found.examples(self.scores)
+        arrays |= strange_examples(found, dict(run.scores), self.folder)
+        arrays |= found.pictures(run.map, run.scores.get("trustworthiness"))
         write_arrays(self.folder / "examples.npz", arrays)
 
     def _report(self) -> None:

@@ -38,7 +38,7 @@ from materials import (
     zipped,
 )
 
-TINY = ("--epochs", "1", "--latent", "1")
+TINY = ("--epochs", "1", "--latent", "1", "--no-loop")
 TABLE = table().astype("f4")
 
 

@@ -80,7 +80,7 @@ def test_row_81_killed_anywhere_it_goes_on_to_the_same_bytes(
     assert [name for name in found if found[name] != whole[name]] == []
 
 
-@pytest.mark.parametrize("stage", ["split", "encode", "map", "score"])
+@pytest.mark.parametrize("stage", ["split", "encode", "map", "score", "check"])
 def test_killed_after_any_stage_it_goes_on_to_the_same_bytes(
     stage, start: Forks, data, whole, tmp_path
 ):

@@ -68,7 +68,7 @@ def analysed(tmp_path, monkeypatch):
     monkeypatch.setattr("isthmus.pipeline.write_report", lambda run: None)
 
     def run(data: Any, **plan: Any) -> dict[str, dict[str, str]]:
-        settings = {"latent_dim": 2, "seed": 0} | plan
+        settings = {"latent_dim": 2, "seed": 0, "loop": False} | plan
         if settings.get("model") != "svd":
             settings = {"architecture": SHAPE} | settings
         done = isthmus.analyse(data, tmp_path / "run", **settings)

@@ -44,6 +44,7 @@ class Walk:
     def arrays(self) -> dict[str, Array]:
         """By name, as in ``paths.npz`` of a run."""
         own = {
+            "waypoints": self.path.waypoints,
             "codes": self.path.codes.astype(np.float32),
             "frames": self.frames,
             "nearest": self.nearest,
@@ -81,8 +82,7 @@ class Walk:
 
 def kept(walks: Sequence[Walk]) -> dict[str, Array]:
     """The arrays of walks through the same samples, each after its kind."""
-    first = walks[0]
-    shared = {"waypoints": first.path.waypoints, "waypoint_rows": first.rows}
+    shared = {"waypoint_rows": walks[0].rows}
     return shared | {f"{w.path.kind}_{name}": a for w in walks for name, a in w.arrays().items()}
 
 

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from isthmus.analysis.gaussians import Mixture
 from isthmus.contracts import FloatArray, IntArray, Surface
+from isthmus.errors import NumericalError
 
 __all__ = ["Cost"]
 
-_THINNEST = 20.0  # twice the log of the largest uncertainty
+RATE = 1.0  # at which uncertainty falls with the density
+_THINNEST = 20.0  # log of the largest uncertainty
 _ROWS = 4096  # decoded at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Cost:
-    r"""What a step costs.
+    """What a step costs.
 
-        |f(z) - f(z')|^2 (1 + s(z)^2),   s(z)^2 = exp(2 (l - log q(z)) / k)
-
-    with f the surface, q the density of the codes and l its log at a usual code: s is how many
-    times farther apart codes of such a density lie than usual ones. So the metric of the decoder
-    grows, by a factor alike in all directions, where there are few data (Arvanitidis et al. 2021,
-    arXiv:2106.03430); without a density it is Fisher's alone.
+        |f(z) - f(z')|^2 (1 + s(z)^2),   s(z)^2 = (q_usual / q(z))^RATE
 
     Attributes:
-        model: spans the surface.
-        density: q; None: no part is thin.
-        usual: l, nats.
+        model: spans the surface f.
+        dtype: in which it is asked: of float32 it makes quicker work.
+        density: q, of the codes; None: no part is thin.
+        usual: log of q at a usual code, nats.
     """
 
     model: Surface
+    dtype: np.dtype[Any]
     density: Mixture | None
     usual: float
 
@@ -41,26 +40,39 @@ class Cost:
     def of(cls, model: Surface, codes: FloatArray, density: Mixture | None) -> Self:
         """With the median of the codes as what is usual."""
         usual = 0.0 if density is None else float(np.median(density.log_density(codes)))
-        return cls(model, density, usual)
+        return cls(model, codes.dtype, density, usual)
+
+    def seen(self, z: FloatArray) -> FloatArray:
+        """Where codes ``(..., k)`` lie on the surface, ``(..., m)``.
+
+        Raises:
+            NumericalError: the decoder leaves the finite numbers.
+        """
+        found = self.model.surface(z.reshape(-1, z.shape[-1]).astype(self.dtype))
+        if not np.isfinite(found).all():
+            raise NumericalError("the decoder's surface is not finite on the way")
+        return found.reshape(*z.shape[:-1], -1)
+
+    def pulled(self, z: FloatArray, cotangent: FloatArray) -> FloatArray:
+        """Gradient by codes ``(..., k)`` of the sum of ``seen(z) * cotangent``, like ``z``."""
+        flat = z.reshape(-1, z.shape[-1]).astype(self.dtype)
+        slope = self.model.surface_vjp(flat, cotangent.reshape(len(flat), -1))
+        return slope.reshape(z.shape).astype(np.float64)
 
     def uncertainty(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """s(z)^2 of codes ``(n, k)``, ``(n,)``, and its gradient ``(n, k)``."""
+        """s(z)^2 of codes ``(..., k)``, ``(...,)``, and its gradient, like ``z``."""
         if self.density is None:
-            return np.zeros(len(z)), np.zeros_like(z)
-        log_q, slope = self.density.log_density_gradient(z)
-        power = 2 * (self.usual - log_q) / z.shape[1]
+            return np.zeros(z.shape[:-1]), np.zeros_like(z)
+        log_q, slope = self.density.log_density_gradient(z.reshape(-1, z.shape[-1]))
+        power = RATE * (self.usual - log_q)
         square = np.exp(np.minimum(power, _THINNEST))
-        rising = np.where(power < _THINNEST, -2 / z.shape[1] * square, 0.0)
-        return square, rising[:, None] * slope
+        rising = np.where(power < _THINNEST, -RATE * square, 0.0)
+        return square.reshape(z.shape[:-1]), (rising[:, None] * slope).reshape(z.shape)
 
     def of_steps(self, places: FloatArray, ends: IntArray) -> FloatArray:
         """What steps between two places ``(e, 2)`` of ``(n, k)`` cost, as lengths, ``(e,)``."""
-        seen = np.concatenate(
-            [
-                self.model.surface(places[i : i + _ROWS].astype(np.float32))
-                for i in range(0, len(places), _ROWS)
-            ]
-        )
+        blocks = range(0, len(places), _ROWS)
+        seen = np.concatenate([self.seen(places[i : i + _ROWS]) for i in blocks])
         found = np.empty(len(ends))
         for i in range(0, len(ends), _ROWS):
             a, b = ends[i : i + _ROWS].T

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from isthmus.contracts import FloatArray, IntArray, Surface
+from isthmus.analysis.paths.cost import Cost
+from isthmus.contracts import FloatArray, IntArray
 from isthmus.errors import UsageError
 
 __all__ = ["DENSE", "KNOTS", "Path", "along", "framed", "knots_of", "spherical", "straight"]
@@ -90,7 +91,7 @@ def knots_of(line: FloatArray, lengths: FloatArray) -> FloatArray:
 
 
 def framed(
-    model: Surface, kind: str, curve: FloatArray, frames: int, *, closed: bool,
+    cost: Cost, kind: str, curve: FloatArray, frames: int, *, closed: bool,
     converged: bool = True, iterations: int = 0,
 ) -> Path:  # fmt: skip
     """A path of so many frames along segments ``(s, d + 1, k)``, at constant speed.
@@ -102,7 +103,7 @@ def framed(
     if frames < segments + (not closed):
         few = f"{frames} frames are too few for {segments + (not closed)} waypoints"
         raise UsageError(few, remedy="ask for more frames")
-    lengths = step_lengths(model, curve)
+    lengths = step_lengths(cost, curve)
     counts = _shared(lengths.sum(1), frames - (not closed))
     shares = (np.arange(n) / n for n in counts)
     parts = [_at(*each) for each in zip(curve, lengths, shares, strict=True)]
@@ -110,15 +111,15 @@ def framed(
     if not closed:
         parts.append(curve[-1, -1:])
     waypoints = first[:-1] if closed else first
-    codes = np.concatenate(parts).reshape(-1, k)
+    codes = np.concatenate(parts).reshape(-1, k).astype(cost.dtype)
     return Path(kind, codes, waypoints, float(lengths.sum()), closed, converged, iterations)
 
 
-def step_lengths(model: Surface, curve: FloatArray) -> FloatArray:
+def step_lengths(cost: Cost, curve: FloatArray) -> FloatArray:
     """Lengths on the surface of the steps of segments ``(s, d + 1, k)``: ``(s, d)``."""
     found = np.empty((len(curve), curve.shape[1] - 1))
     for lengths, points in zip(found, curve, strict=True):
-        seen = model.surface(points.astype(np.float32)).astype(np.float64)
+        seen = cost.seen(points).astype(np.float64)
         lengths[:] = np.linalg.norm(np.diff(seen, axis=0), axis=1)
     return found
 

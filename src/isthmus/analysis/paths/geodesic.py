@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 
 from isthmus.analysis.paths.cost import Cost
-from isthmus.analysis.paths.curves import basis
+from isthmus.analysis.paths.curves import KNOTS, basis
 from isthmus.contracts import FloatArray
 
 __all__ = ["Relaxed", "relaxed"]
 
 STEPS = 20  # of a segment, by which its energy is summed
 ITERATIONS = 300
-GAIN = 1e-6  # of the energy an iteration, below which it stands still
+GAIN = 1e-5  # of the energy an iteration, below which it stands still
+MEMORY = 20  # pairs of steps and gradients, for all segments together
+
+_SPLINE = basis(KNOTS + 2, STEPS)
 
 
 class Relaxed(NamedTuple):
@@ -30,78 +34,98 @@ class Relaxed(NamedTuple):
 def relaxed(cost: Cost, starts: list[FloatArray]) -> Relaxed:
     """Move the inner knots of splines until their energy falls no more.
 
-    The energy of a curve is the sum over its n steps of n times what each costs; a curve of least
-    energy is a shortest one, at constant speed. Each segment sets out from the start of least
-    energy, and all are moved together by L-BFGS.
+        E(c) = n sum_i |f(z_{i+1}) - f(z_i)|^2 (1 + s((z_i + z_{i+1}) / 2)^2)
+
+    over the n steps of a segment, with z_i the spline through knots c. A curve of least energy is
+    a shortest one, at constant speed. Each segment sets out from the start of least energy, and
+    all are moved together by L-BFGS.
 
     Args:
         cost: of steps.
         starts: knots ``(s, c, k)``; the first and last of each segment stay.
 
-    Source: Arvanitidis, Hansen & Hauberg 2018, arXiv:1710.11379; Shao, Kumar & Fletcher 2018.
+    Source: Arvanitidis, Hansen & Hauberg 2018, arXiv:1710.11379; Shao, Kumar & Fletcher 2018,
+    arXiv:1711.08014.
     """
-    energies = [_Energy(cost, start)(start)[0] for start in starts]
-    best = np.argmin(energies, axis=0)
+    energies = np.stack([_energy(cost, start)[0] for start in starts])
+    best = energies.argmin(axis=0)
     start = np.stack([starts[choice][i] for i, choice in enumerate(best)])
-    energy = _Energy(cost, start)
-    unit = float(np.min(energies, axis=0).sum())
-    if not unit > 0:
+    moving = energies.min(axis=0) > 0
+    if not moving.any():
         return Relaxed(start, True, 0)
-
-    def told(inner: FloatArray) -> tuple[float, FloatArray]:
-        each, slope = energy(energy.whole(inner))
-        return float(each.sum()) / unit, slope[:, 1:-1].ravel() / unit
-
+    bundle = _Bundle(cost, start[moving], energies.min(axis=0)[moving])
     found = minimize(
-        told,
-        start[:, 1:-1].ravel(),
+        bundle.told,
+        np.zeros(bundle.inner.size),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": ITERATIONS, "ftol": GAIN, "gtol": 0.0, "maxcor": 20},
+        options={"maxiter": ITERATIONS, "ftol": GAIN, "gtol": 0.0, "maxcor": MEMORY},
     )
-    return Relaxed(energy.whole(found.x), bool(found.success), int(found.nit))
+    start[moving] = bundle.knots(found.x)
+    return Relaxed(start, bool(found.success), int(found.nit))
 
 
 @dataclass(frozen=True, eq=False)
-class _Energy:
-    """Of splines whose first and last knots are those of ``start``."""
+class _Bundle:
+    """Segments that are moved together, in coordinates in which no direction is stiff.
+
+    On a plane the energy of knots c is quadratic, with the matrix D'D for D the steps of the
+    spline; in coordinates u of c = start + chord (D'D)^(-1/2) u it is |u|^2 for each segment.
+
+    Attributes:
+        cost: of steps.
+        start: knots ``(s, c, k)``.
+        energy: at the start, ``(s,)``, positive.
+    """
 
     cost: Cost
     start: FloatArray
+    energy: FloatArray
 
-    def whole(self, inner: FloatArray) -> FloatArray:
-        """All knots."""
+    @property
+    def inner(self) -> FloatArray:
+        """The knots that move."""
+        return self.start[:, 1:-1]
+
+    @cached_property
+    def _loosening(self) -> FloatArray:
+        """By segment what each coordinate adds to each inner knot, ``(s, c - 2, c - 2)``."""
+        step = np.diff(_SPLINE, axis=0)[:, 1:-1]
+        root = np.linalg.inv(np.linalg.cholesky(step.T @ step)).T
+        chord = np.linalg.norm(np.diff(self.start, axis=1), axis=2).sum(axis=1)
+        return chord[:, None, None] * root
+
+    def knots(self, u: FloatArray) -> FloatArray:
+        """At coordinates of any shape, ``(s, c, k)``."""
         knots = self.start.copy()
-        knots[:, 1:-1] = inner.reshape(knots[:, 1:-1].shape)
+        knots[:, 1:-1] += self._loosening @ u.reshape(self.inner.shape)
         return knots
 
-    def __call__(self, knots: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The energy of each segment ``(s,)``, and the gradient by its knots ``(s, c, k)``."""
-        s, count, k = knots.shape
-        spline = basis(count, STEPS)
-        z = np.einsum("tc,sck->stk", spline, knots)
-        seen = self._seen(z)
-        step = np.diff(seen, axis=1)
-        square = np.einsum("stm,stm->st", step, step)
-        square, step = square.astype(np.float64), step
-        middle = (z[:, 1:] + z[:, :-1]) / 2
-        thin, rising = self.cost.uncertainty(middle.reshape(-1, k))
-        factor = STEPS * (1 + thin.reshape(s, STEPS))
-        pull = 2 * factor[..., None].astype(np.float32) * step
-        cotangent = np.zeros_like(seen)
-        cotangent[:, 1:] += pull
-        cotangent[:, :-1] -= pull
-        slope = self._pulled(z, cotangent)
-        lift = STEPS * square[..., None] * rising.reshape(s, STEPS, k) / 2
-        slope[:, 1:] += lift
-        slope[:, :-1] += lift
-        return (factor * square).sum(1), np.einsum("tc,stk->sck", spline, slope)
+    def told(self, u: FloatArray) -> tuple[float, FloatArray]:
+        """Mean over segments of the energy, that at the start being 1, and its gradient."""
+        energy, slope = _energy(self.cost, self.knots(u))
+        share = 1 / (len(self.energy) * self.energy)
+        slope = self._loosening.transpose(0, 2, 1) @ slope[:, 1:-1] * share[:, None, None]
+        return float(share @ energy), slope.ravel()
 
-    def _seen(self, z: FloatArray) -> FloatArray:
-        point = self.cost.model.surface(z.reshape(-1, z.shape[2]).astype(np.float32))
-        return point.reshape(*z.shape[:2], -1)
 
-    def _pulled(self, z: FloatArray, cotangent: FloatArray) -> FloatArray:
-        flat = z.reshape(-1, z.shape[2]).astype(np.float32)
-        slope = self.cost.model.surface_vjp(flat, cotangent.reshape(len(flat), -1))
-        return slope.reshape(z.shape).astype(np.float64)
+def _energy(cost: Cost, knots: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The energy of each segment ``(s,)``, and the gradient by its knots ``(s, c, k)``."""
+    z = _SPLINE @ knots
+    seen = cost.seen(z)
+    step = np.diff(seen, axis=1)
+    square = np.einsum("stm,stm->st", step, step).astype(np.float64)
+    thin, rising = cost.uncertainty((z[:, 1:] + z[:, :-1]) / 2)
+    factor = STEPS * (1 + thin)
+    pull = 2 * factor[..., None].astype(step.dtype) * step
+    slope = cost.pulled(z, _ends(-pull, pull))
+    lift = STEPS / 2 * square[..., None] * rising
+    return (factor * square).sum(axis=1), _SPLINE.T @ (slope + _ends(lift, lift))
+
+
+def _ends(first: FloatArray, last: FloatArray) -> FloatArray:
+    """What steps ``(s, t, .)`` give to their first and last points, ``(s, t + 1, .)``."""
+    given = np.zeros((first.shape[0], first.shape[1] + 1, first.shape[2]), first.dtype)
+    given[:, :-1] += first
+    given[:, 1:] += last
+    return given

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from isthmus.analysis.paths.cost import Cost
 from isthmus.analysis.scores import nearest
-from isthmus.contracts import FloatArray, IntArray
+from isthmus.contracts import BoolArray, FloatArray, IntArray
 
 __all__ = ["Roads"]
 
@@ -37,6 +37,7 @@ class Roads:
     @classmethod
     def of(cls, codes: FloatArray, cost: Cost, neighbours: int) -> Self:
         """Join each code to its neighbours, and parts that hang apart by the shortest links."""
+        codes = np.unique(codes, axis=0)  # equal ones would be each other's only neighbours
         near = min(neighbours + 1, len(codes))
         ends = _pairs(np.arange(len(codes)), nearest(codes, codes, near)[0])
         ends = np.concatenate([ends, _links(codes, ends)])
@@ -73,7 +74,10 @@ def _pairs(rows: IntArray, near: IntArray) -> IntArray:
 
 
 def _links(codes: FloatArray, ends: IntArray) -> IntArray:
-    """Links that join what hangs apart, each from a smaller part to what is nearest outside."""
+    """Links that join what hangs apart: of each part but the largest the shortest outwards.
+
+    Parts so joined are joined again, until one is left (Borůvka 1926).
+    """
     links = np.empty((0, 2), np.intp)
     while True:
         every = np.concatenate([ends, links])
@@ -81,12 +85,16 @@ def _links(codes: FloatArray, ends: IntArray) -> IntArray:
         count, part = connected_components(graph, directed=False)
         if count == 1:
             return links
-        inside = np.flatnonzero(part == np.bincount(part).argmin())
-        outside = np.flatnonzero(part != part[inside[0]])
-        index, distance = nearest(codes[inside], codes[outside], 1)
-        best = int(distance[:, 0].argmin())
-        link = [[inside[best], outside[index[best, 0]]]]
-        links = np.concatenate([links, np.array(link)])
+        smaller = np.delete(np.arange(count), np.bincount(part).argmax())
+        links = np.concatenate([links, [_way_out(codes, part == each) for each in smaller]])
+
+
+def _way_out(codes: FloatArray, part: BoolArray) -> tuple[int, int]:
+    """The code of a part and the one outside that are nearest to each other."""
+    inside, outside = np.flatnonzero(part), np.flatnonzero(~part)
+    index, distance = nearest(codes[inside], codes[outside])
+    best = int(distance[:, 0].argmin())
+    return int(inside[best]), int(outside[index[best, 0]])
 
 
 def _traced(before: IntArray, start: int, end: int) -> IntArray:

@@ -80,11 +80,11 @@ class Terrain:
         Raises:
             DataError: no code, or codes that are not finite.
         """
-        z = np.asarray(checked_codes(codes), np.float64)
+        z = checked_codes(codes)
         if not len(z):
             raise DataError("0 codes bear no path")
-        wide = model.surface(z[:1].astype(np.float32)).shape[1]
-        most = max(2, min(_MOST_CODES, _MOST_VALUES // wide))
+        z = z.astype(np.result_type(z, np.float32))
+        most = max(2, min(_MOST_CODES, _MOST_VALUES // model.surface(z[:1]).shape[1]))
         if len(z) > most:
             z = z[np.sort(np.random.default_rng(seed).permutation(len(z))[:most])]
         return cls(z, Cost.of(model, z, density), neighbours)
@@ -115,7 +115,7 @@ class Terrain:
             DataError: waypoints that are not finite or of another size.
             UsageError: no such kind, fewer than 2 waypoints, or fewer frames than waypoints.
         """
-        z = np.asarray(checked_codes(waypoints), np.float64)
+        z = checked_codes(waypoints)
         if kind not in KINDS:
             raise UsageError(f"kind should be one of {', '.join(KINDS)}, but got {kind!r}")
         if len(z) < 2:
@@ -125,8 +125,8 @@ class Terrain:
             raise DataError(f"waypoints have {z.shape[1]} latents, the codes {k}")
         order = np.arange(len(z))
         segments = np.stack([order, np.roll(order, -1)], axis=1)[: None if closed else -1]
-        found, converged, iterations = self._laid(z, segments, kind)
-        return framed(self.cost.model, kind, found, frames, closed=closed,
+        found, converged, iterations = self._laid(z.astype(np.float64), segments, kind)
+        return framed(self.cost, kind, found, frames, closed=closed,
                       converged=converged, iterations=iterations)  # fmt: skip
 
     def _laid(self, z: FloatArray, segments: IntArray, kind: str) -> tuple[FloatArray, bool, int]:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import imageio.v3 as imageio
+import av
 import numpy as np
-from PIL import Image
 
 from isthmus.analysis.meter import OFF
 from isthmus.contracts import Array
@@ -72,7 +71,7 @@ class _Found:
 
     def _trip(self, kind: str) -> Trip:
         points, p_value = (self.arrays[f"{kind}_{name}"] for name in ("points", "p_value"))
-        waypoints = self.arrays.get(f"{kind}_waypoints", self.arrays["waypoints"])
+        waypoints = self.arrays[f"{kind}_waypoints"]
         frames, nearest = (self._pictured(f"{kind}_{name}") for name in ("frames", "nearest_x"))
         return Trip(kind, frames, nearest, points, p_value, waypoints, self.facts["closed"])
 
@@ -252,7 +251,8 @@ def _film(found: _Found) -> Movie | None:
     if not path.is_file():
         return None
     poster = io.BytesIO()
-    Image.fromarray(imageio.imread(path, index=0, plugin="pyav")).save(poster, format="png")
+    with av.open(str(path)) as movie:
+        next(movie.decode(video=0)).to_image().save(poster, format="png")
     sides = " and ".join(found.facts["kinds"])
     return Movie(
         path.read_bytes(),
