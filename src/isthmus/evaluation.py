@@ -39,7 +39,6 @@ MODELS = {
 _FEWEST_JUDGED = 3  # samples on a map whose quality can be told
 _NEIGHBOURS = 15
 _FURTHER = ((5_000, 2), (20_000, 1))  # samples at most, maps: each takes as long as the first
-_MADE = 16  # samples drawn for the report
 _TRAVERSED = 12  # latents walked along for the report
 _STEPS = 9
 _CLASSES = 10  # labels of which new samples are shown
@@ -229,8 +228,13 @@ class Evaluation:
         same = self.model.measure_ == self.baseline.measure_
         return same and not isinstance(self.model, Autoencoder)
 
-    def examples(self, scores: SampleScores) -> dict[str, Array]:
-        """The arrays that a report shows, so that it can be drawn again without the data."""
+    def examples(self, scores: SampleScores, made: FloatArray) -> dict[str, Array]:
+        """The arrays that a report shows, so that it can be drawn again without the data.
+
+        Args:
+            scores: of all samples.
+            made: new samples ``(m, *sample_shape)``.
+        """
         test, train = self.held_out, self.rows("train")
         shown = _ends_and_middle(test[np.argsort(scores.error[test], kind="stable")])
         part = self.data[shown]
@@ -238,7 +242,6 @@ class Evaluation:
         if self.data.mask is not None:
             training = self.baseline.fill(self.data[train])[0]  # a gap is no value of 0
         walk = traverse(self.model, self.codes[train], steps=_STEPS)
-        made = self.model.sample(_MADE, random_state=self.seed)
         neighbour, distance = nearest(made, training)
         first = np.random.default_rng(self.seed).permutation(len(self.data))[:_SHOWN]
         labels, mask = self.data.labels, self.data.mask

@@ -38,6 +38,7 @@ from isthmus.runs.card import FORMAT, machine, versions
 from isthmus.runs.folder import Run, read_arrays, run_folder, write_arrays, write_rows, write_table
 from isthmus.runs.ledger import Ledger
 from isthmus.runs.lock import locked
+from isthmus.sampling import Wanted, draw
 from isthmus.scoring import score_columns, strange_examples
 from isthmus.splitting import split_up
 from isthmus.storage import read_npy, write_json, write_npy
@@ -54,6 +55,7 @@ _MISSING = (
     "Values that were not observed enter neither the likelihood nor the scaling, nor truncated "
     "SVD, nor any measure below; reconstructions fill them in."
 )
+_MADE = 16  # new samples that the report shows
 _LONG = 30_000  # values seen in training from which the time is worth a trial
 
 
@@ -471,7 +473,8 @@ class _Stages:
 
     def _draw(self) -> None:
         found, run = self.evaluation, Run(self.folder)
-        arrays = found.examples(self.scores)
+        made = draw(run, Wanted(_MADE, seed=self.plan.seed))
+        arrays = found.examples(self.scores, made.x) | {"made_density": np.array(made.density)}
         arrays |= strange_examples(found, dict(run.scores), self.folder)
         arrays |= found.pictures(run.map, run.scores.get("trustworthiness"))
         write_arrays(self.folder / "examples.npz", arrays)

@@ -141,5 +141,15 @@ def made(teller: Teller) -> Section:
             f"distance to the nearest training sample ({teller.unit})": distance,
         },
     )
+    return Section("New samples", (_origin(teller),), (picture,))
+
+
+def _origin(teller: Teller) -> str:
+    """Where the codes of the new samples come from; runs of before knew the prior alone."""
+    if str(teller.examples.get("made_density", "prior")) == "mixture":
+        return (
+            "Codes drawn from a mixture of Gaussians fitted to the training codes, decoded "
+            "without noise. With --density prior, isthmus sample draws from the prior instead."
+        )
     normal = "Codes drawn from a normal law fitted to the training codes."
-    return Section("New samples", (_ORIGINS.get(teller.model, normal),), (picture,))
+    return _ORIGINS.get(teller.model, normal)
