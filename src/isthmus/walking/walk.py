@@ -121,5 +121,12 @@ def film(walk: Walk, run: Run) -> Film:
         walk.path.waypoints,
         walk.path.closed,
     )
-    unit = run.card["units"] or "data units"
-    return Film(trip, run.ids[walk.nearest], run.map, run.labels, display_limits(run), unit)
+    return Film(
+        trip,
+        run.ids[walk.nearest],
+        run.map,
+        run.labels,
+        display_limits(run),
+        run.card["units"] or "data units",
+        tuple(run.card["feature_names"] or ()),
+    )
