@@ -71,7 +71,9 @@ def spherical(ends: FloatArray, steps: int = DENSE) -> FloatArray:
 
 def along(knots: FloatArray, steps: int = DENSE) -> FloatArray:
     """Cubic splines through evenly spaced knots ``(s, c, k)``: ``(s, steps + 1, k)``."""
-    return np.einsum("tc,sck->stk", basis(knots.shape[1], steps), knots)
+    curve = basis(knots.shape[1], steps) @ knots
+    curve[:, [0, -1]] = knots[:, [0, -1]]
+    return np.asarray(curve)
 
 
 def basis(knots: int, steps: int) -> FloatArray:
@@ -87,7 +89,9 @@ def knots_of(line: FloatArray, lengths: FloatArray) -> FloatArray:
         line: from waypoint to waypoint.
         lengths: of its steps, ``(p - 1,)``.
     """
-    return _at(line, lengths, np.linspace(0, 1, KNOTS + 2))
+    knots = _at(line, lengths, np.linspace(0, 1, KNOTS + 2))
+    knots[-1] = line[-1]
+    return knots
 
 
 def framed(

@@ -61,9 +61,10 @@ class Roads:
         roads = csr_matrix((lengths, ends.T), shape=(n + w, n + w))
         sources, row = np.unique(segments[:, 0], return_inverse=True)
         _, before = dijkstra(roads, directed=False, indices=n + sources, return_predecessors=True)
+        still = (waypoints[segments[:, 0]] == waypoints[segments[:, 1]]).all(axis=1)
         return [
-            places[_traced(before[i], n + a, n + b)]
-            for i, (a, b) in zip(row, segments, strict=True)
+            waypoints[[a, b]] if stays else places[_traced(before[i], n + a, n + b)]
+            for i, (a, b), stays in zip(row, segments, still, strict=True)
         ]
 
 
@@ -102,4 +103,4 @@ def _traced(before: IntArray, start: int, end: int) -> IntArray:
     found = [end]
     while found[-1] != start:
         found.append(int(before[found[-1]]))
-    return np.array(found[::-1] if len(found) > 1 else [start, end])
+    return np.array(found[::-1])

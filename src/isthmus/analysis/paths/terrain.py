@@ -79,7 +79,10 @@ class Terrain:
 
         Raises:
             DataError: no code, or codes that are not finite.
+            UsageError: ``neighbours`` is below 1.
         """
+        if neighbours < 1:
+            raise UsageError(f"neighbours should be at least 1 but got {neighbours}")
         z = checked_codes(codes)
         if not len(z):
             raise DataError("0 codes bear no path")
