@@ -26,7 +26,7 @@ from isthmus.walking.walk import Walk
 __all__ = ["Ground"]
 
 _HELD_OUT = 1_000  # independent samples that frames are compared with
-_DRAWS = 32  # importance samples a frame
+_DRAWS = 4  # importance samples a frame: enough to rank them, see docs/meter.md
 _TAUGHT = 2_000  # labelled training samples that teach a classifier
 
 
