@@ -19,7 +19,7 @@ from isthmus.report.csv_text import csv_text
 from isthmus.report.movies import MOVIES, write_movie
 from isthmus.runs.folder import Run, write_arrays, write_table
 from isthmus.storage import write_json, write_npy, write_text
-from isthmus.walking import Ground, Route, facts, film
+from isthmus.walking import Ground, Route, film
 
 __all__ = ["write_codes", "write_filled", "write_samples", "write_scores", "write_walk"]
 
@@ -145,9 +145,9 @@ def write_walk(
     _check(out, (*MOVIES, ".json"))
     run.require("anomaly.npz")
     rows = route.rows(run)
-    ground = Ground.of(run, recalled(run, data_of(run) if data is None else data))
-    walks = ground.walks(route, rows)
-    found = facts(walks, run, route.label, ground.meter.calibration, ground.notes)
+    ground = Ground.of(run, recalled(run, data_of(run) if data is None else data), rows)
+    walks = ground.walks(route)
+    found = ground.facts(walks)
     if out.suffix == ".json":
         write_json(out, found | {"paths": {walk.path.kind: walk.told(run) for walk in walks}})
     else:

@@ -3,7 +3,7 @@
 from isthmus.walking.circle import walk_in_a_circle
 from isthmus.walking.ground import Ground
 from isthmus.walking.route import Route
-from isthmus.walking.walk import Walk, facts, film, kept
+from isthmus.walking.walk import Walk, film, kept
 from isthmus.walking.waypoints import at_random, by_id, usual_label
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Walk",
     "at_random",
     "by_id",
-    "facts",
     "film",
     "kept",
     "usual_label",

@@ -9,7 +9,7 @@ from isthmus.runs.folder import Run, write_arrays
 from isthmus.storage import write_json
 from isthmus.walking.ground import Ground
 from isthmus.walking.route import Route
-from isthmus.walking.walk import facts, film, kept
+from isthmus.walking.walk import film, kept
 from isthmus.walking.waypoints import usual_label
 
 __all__ = ["walk_in_a_circle"]
@@ -26,15 +26,13 @@ def walk_in_a_circle(run: Run, evaluation: Evaluation) -> None:
     label = usual_label(evaluation.data.labels)
     route = Route(label=label, closed=True, compare=True, steps=_STEPS, seed=evaluation.seed)
     try:
-        rows, ground = route.rows(run), Ground.of(run, evaluation)
+        ground = Ground.of(run, evaluation, route.rows(run))
     except DataError as error:
         write_json(
             run.path / "paths.json", {"kinds": {}, "notes": [f"There is no path: {error}."]}
         )
         return
-    walks = ground.walks(route, rows)
+    walks = ground.walks(route)
     write_arrays(run.path / "paths.npz", kept(walks))
-    write_json(
-        run.path / "paths.json", facts(walks, run, label, ground.meter.calibration, ground.notes)
-    )
+    write_json(run.path / "paths.json", ground.facts(walks))
     write_movie([film(walk, run) for walk in walks], run.path / "movies" / "loop.mp4")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from isthmus.analysis.checks import fit_classifier
+from isthmus.analysis.densities import fit_mixture
 from isthmus.analysis.maps import Map
 from isthmus.analysis.meter import FEWEST, Meter
 from isthmus.analysis.paths import Terrain
@@ -36,21 +37,26 @@ class Ground:
 
     Attributes:
         evaluation: of the run.
+        rows: of the samples that paths lead through, in order.
+        label: which all of them have; None: they differ, or have none.
         x: all samples, gaps filled, ``(n, *sample_shape)``.
-        terrain: training codes, their density, and the decoder's surface over them.
+        terrain: training codes, their density, and the decoder's surface over them; those of the
+            label alone, where there is one: over all, a short way may lead through other classes.
         meter: calibrated by samples that neither training nor any choice has seen.
         map: the run's 2-D map.
     """
 
     evaluation: Evaluation
+    rows: IntArray
+    label: str | None
     x: Array
     terrain: Terrain
     meter: Meter
     map: Map
 
     @classmethod
-    def of(cls, run: Run, evaluation: Evaluation) -> Self:
-        """Of a run that has been scored.
+    def of(cls, run: Run, evaluation: Evaluation, rows: IntArray) -> Self:
+        """Of a run that has been scored, for paths through the samples of some rows.
 
         Raises:
             DataError: nothing was held out, so that no frame can be judged.
@@ -60,14 +66,20 @@ class Ground:
         if evaluation.data.mask is not None:
             x = evaluation.baseline.fill(evaluation.data)[0]
         mixture = Detector.load(run.path / "anomaly.npz", run.model).mixture
-        codes = evaluation.codes[train]
+        codes, label = evaluation.codes[train], _common(evaluation.data.labels, rows)
+        ground, over = mixture, codes
+        if label is not None:
+            over = codes[np.asarray(evaluation.data.labels)[train] == label]
+            ground = fit_mixture(over, seed=seed)
         held_out = _held_out(evaluation)
         groups = _independent(evaluation.data.groups, held_out)
         made = run.quality
         return cls(
             evaluation,
+            rows,
+            label,
             x,
-            Terrain.of(evaluation.model, codes, density=mixture, seed=seed),
+            Terrain.of(evaluation.model, over, density=ground, seed=seed),
             Meter.of(
                 evaluation.model,
                 codes,
@@ -81,8 +93,20 @@ class Ground:
             Map(run.map, made["method"], made["settings"], made["kl_divergence"]),
         )
 
-    @property
-    def notes(self) -> list[str]:
+    def facts(self, walks: Sequence[Walk]) -> dict[str, Any]:
+        """What is told of walks, and of the meter that judged them, as in ``paths.json``."""
+        first = walks[0]
+        return {
+            "waypoints": self.evaluation.data.ids[self.rows].tolist(),
+            "label": self.label,
+            "closed": first.path.closed,
+            "frames": len(first.frames),
+            "calibration": self.meter.calibration,
+            "kinds": {walk.path.kind: walk.facts() for walk in walks},
+            "notes": self._notes(),
+        }
+
+    def _notes(self) -> list[str]:
         """What is to be said of the meter."""
         told = [] if self.meter.caveat is None else [self.meter.caveat]
         groups = self.evaluation.data.groups
@@ -93,12 +117,13 @@ class Ground:
             )
         return told
 
-    def walks(self, route: Route, rows: IntArray) -> list[Walk]:
-        """The paths of a route through some samples, in the order of its kinds."""
-        return [self._walk(route, rows, kind) for kind in route.kinds]
+    def walks(self, route: Route) -> list[Walk]:
+        """The paths of a route, in the order of its kinds."""
+        return [self._walk(route, kind) for kind in route.kinds]
 
-    def _walk(self, route: Route, rows: IntArray, kind: str) -> Walk:
-        codes, frames = self.evaluation.codes, route.frames(len(rows))
+    def _walk(self, route: Route, kind: str) -> Walk:
+        codes, rows = self.evaluation.codes, self.rows
+        frames = route.frames(len(rows))
         path = self.terrain.path(codes[rows], kind, closed=route.closed, frames=frames)
         z = path.codes.astype(np.float32)
         decoded = self.evaluation.model.decode(z)
@@ -122,6 +147,12 @@ def _held_out(evaluation: Evaluation) -> IntArray:
         raise DataError("nothing was held out: no frame of a path can be judged")
     rng = np.random.default_rng(evaluation.seed)
     return np.sort(rng.permutation(rows)[:_HELD_OUT])
+
+
+def _common(labels: StrArray | None, rows: IntArray) -> str | None:
+    """The label that all samples of some rows have; None where they differ or have none."""
+    found = set() if labels is None else set(labels[rows])
+    return str(found.pop()) if len(found) == 1 and found != {""} else None
 
 
 def _independent(groups: StrArray | None, held_out: IntArray) -> StrArray | None:

@@ -16,7 +16,7 @@ from isthmus.report.latent_paths import Trip
 from isthmus.report.story import display_limits
 from isthmus.runs.folder import Run
 
-__all__ = ["Walk", "facts", "film", "kept"]
+__all__ = ["Walk", "film", "kept"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,30 +84,6 @@ def kept(walks: Sequence[Walk]) -> dict[str, Array]:
     """The arrays of walks through the same samples, each after its kind."""
     shared = {"waypoint_rows": walks[0].rows}
     return shared | {f"{w.path.kind}_{name}": a for w in walks for name, a in w.arrays().items()}
-
-
-def facts(
-    walks: Sequence[Walk], run: Run, label: str | None, calibration: int, notes: list[str]
-) -> dict[str, Any]:
-    """What is told of walks through the same samples, and of the meter that judged them.
-
-    Args:
-        walks: of each kind one.
-        run: whose surface.
-        label: of the samples, if they were chosen by one.
-        calibration: held-out samples that frames are compared with.
-        notes: what is to be said of that.
-    """
-    first = walks[0]
-    return {
-        "waypoints": run.ids[first.rows].tolist(),
-        "label": label,
-        "closed": first.path.closed,
-        "frames": len(first.frames),
-        "calibration": calibration,
-        "kinds": {walk.path.kind: walk.facts() for walk in walks},
-        "notes": notes,
-    }
 
 
 def film(walk: Walk, run: Run) -> Film:
