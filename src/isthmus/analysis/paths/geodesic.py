@@ -34,9 +34,10 @@ class Relaxed(NamedTuple):
 def relaxed(cost: Cost, starts: list[FloatArray]) -> Relaxed:
     """Move the inner knots of splines until their energy falls no more.
 
-        E(c) = n sum_i |f(z_{i+1}) - f(z_i)|^2 (1 + s((z_i + z_{i+1}) / 2)^2)
+        E(c) = n sum_i cost(z_i, z_{i+1})
 
-    over the n steps of a segment, with z_i the spline through knots c. A curve of least energy is
+    over the n steps of a segment, with z_i on the spline through knots c, and the cost that of
+    :class:`isthmus.analysis.paths.cost.Cost`. A curve of least energy is
     a shortest one, at constant speed. Each segment sets out from the start of least energy, and
     all are moved together by L-BFGS.
 
@@ -112,15 +113,20 @@ class _Bundle:
 def _energy(cost: Cost, knots: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The energy of each segment ``(s,)``, and the gradient by its knots ``(s, c, k)``."""
     z = _SPLINE @ knots
-    seen = cost.seen(z)
-    step = np.diff(seen, axis=1)
-    square = np.einsum("stm,stm->st", step, step).astype(np.float64)
+    step, move = np.diff(cost.seen(z), axis=1), np.diff(z, axis=1)
+    square = _square(step) + cost.grain * _square(move)
     thin, rising = cost.uncertainty((z[:, 1:] + z[:, :-1]) / 2)
     factor = STEPS * (1 + thin)
     pull = 2 * factor[..., None].astype(step.dtype) * step
-    slope = cost.pulled(z, _ends(-pull, pull))
+    push = 2 * cost.grain * factor[..., None] * move
     lift = STEPS / 2 * square[..., None] * rising
-    return (factor * square).sum(axis=1), _SPLINE.T @ (slope + _ends(lift, lift))
+    slope = cost.pulled(z, _ends(-pull, pull)) + _ends(lift - push, lift + push)
+    return (factor * square).sum(axis=1), _SPLINE.T @ slope
+
+
+def _square(steps: FloatArray) -> FloatArray:
+    """Squared lengths of steps ``(s, t, .)``, ``(s, t)``."""
+    return np.einsum("sti,sti->st", steps, steps).astype(np.float64)
 
 
 def _ends(first: FloatArray, last: FloatArray) -> FloatArray:
