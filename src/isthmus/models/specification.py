@@ -17,7 +17,7 @@ Noun = TypeVar("Noun")
 
 
 def members(base: type[Noun]) -> dict[str, type[Noun]]:
-    """Every concrete class of a noun, by name.
+    """Every concrete class of a noun, by name; one whose name begins with _ is nobody's choice.
 
     Example:
         >>> from isthmus.models.objectives import Objective
@@ -27,7 +27,7 @@ def members(base: type[Noun]) -> dict[str, type[Noun]]:
     found: dict[str, type[Noun]] = {}
     for cls in base.__subclasses__():
         found |= {cls.__name__: cls} | members(cls)
-    return found
+    return {name: cls for name, cls in found.items() if not name.startswith("_")}
 
 
 def to_json(noun: Any) -> Any:
