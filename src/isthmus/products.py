@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from isthmus.analysis.placing import place
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
 from isthmus.detection import Detector, Scored
-from isthmus.errors import DataError, UsageError
+from isthmus.errors import DataError, IsthmusWarning, UsageError
 from isthmus.evaluation import recalled
 from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
@@ -35,7 +36,10 @@ def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> 
         DataError: the data do not look like those in training.
         StorageError: the disk refused.
     """
-    _check(out, (".csv", ".parquet") if placed else (".npy", ".csv", ".parquet"))
+    if placed and out.suffix == ".npy":
+        remedy = "write a .csv or .parquet"
+        raise UsageError("an array has no room for places on the map", where=out, remedy=remedy)
+    _check(out, (".npy", ".csv", ".parquet"))
     codes: FloatArray = _asked(run, data, run.model.transform)
     columns = {f"z{i}": column for i, column in enumerate(codes.T)}
     if placed:
@@ -158,9 +162,13 @@ def write_walk(
 def _asked(run: Run, data: Dataset, of_model: Callable[[Dataset], Any]) -> Any:
     """What a model gives for data; errors name them."""
     expected = run.model.n_features_in_
-    if data.feature_names is None and data.n_features != expected:
+    unnamed = getattr(run.model, "feature_names_in_", None) is None
+    if (data.feature_names is None or unnamed) and data.n_features != expected:
         cause = f"{data.n_features} values a sample, but in training there were {expected}"
         raise DataError(cause, where=data.source, remedy="give features as in training")
+    if data.feature_names is not None and unnamed:
+        told = "the run knows no names of columns: those of these data are taken in their order"
+        warnings.warn(told, IsthmusWarning, stacklevel=3)
     try:
         return of_model(data)
     except DataError as error:

@@ -136,3 +136,25 @@ def test_compare_and_sweep_end_with_a_next_step(fitted, run_cli):
     assert ended == 0
     assert "report: found/report.html" in stdout
     assert stdout.splitlines()[-1].startswith("next: isthmus fit a.npz")
+
+
+def test_a_table_of_another_width_is_no_fault_of_ours(fitted, run_cli):
+    lines = [",".join(f"c{i}" for i in range(7)), *(",".join(map(str, range(7))),) * 3]
+    (fitted / "wide.csv").write_text("\n".join(lines))
+    ended, _, stderr = run_cli("score", "run", "wide.csv", "-o", "s.csv")
+    assert ended == 3
+    assert "7 values a sample, but in training there were 6" in stderr
+
+
+def test_names_that_a_run_cannot_check_are_warned_of(fitted, run_cli):
+    lines = ["a,b,c,d,e,f", *("1,2,3,4,5,6",) * 3]
+    (fitted / "named.csv").write_text("\n".join(lines))
+    ended, _, stderr = run_cli("encode", "run", "named.csv", "-o", "z.csv")
+    assert ended == 0
+    assert "knows no names of columns" in stderr
+
+
+def test_places_do_not_fit_into_an_array(fitted, run_cli):
+    ended, _, stderr = run_cli("encode", "run", "a.npz", "--place", "-o", "z.npy")
+    assert ended == 2
+    assert "no room for places" in stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,8 +70,10 @@ def print_check(found: dict[str, Any]) -> None:
 
 
 def _accuracy(row: dict[str, Any]) -> str:
-    ends = (f"{100 * row[name]:.1f}" for name in ("low", "high"))
-    return f"{100 * row['estimate']:.1f} % ({' to '.join(ends)})"
+    share = f"{100 * row['estimate']:.1f} %"
+    if row["low"] is None or math.isnan(row["low"]):
+        return f"{share} (no interval: too few groups)"
+    return f"{share} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
 
 
 def print_facts(dataset: Dataset, facts: dict[str, Any], near: int) -> None:
