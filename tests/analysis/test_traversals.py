@@ -25,6 +25,15 @@ class Linear:
     def log_prob(self, X, /):
         return np.zeros(len(X)), np.zeros(len(X))
 
+    def draw(self, z, /, *, random_state):
+        return self.decode(z)
+
+    def surface(self, z, /):
+        return self.decode(z).reshape(len(z), -1)
+
+    def surface_vjp(self, z, cotangent, /):
+        return cotangent @ self.weights.reshape(len(self.weights), -1).T
+
     def sample(self, n, /):
         return self.decode(np.zeros((n, len(self.weights))))
 

@@ -78,6 +78,7 @@ class Detector:
         draws: importance samples a sample.
 
     Example:
+        >>> from isthmus import TruncatedSVD
         >>> rng = np.random.default_rng(0)
         >>> plane = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 5))
         >>> plane += 0.1 * rng.normal(size=plane.shape)

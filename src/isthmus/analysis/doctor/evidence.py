@@ -17,7 +17,12 @@ __all__ = ["Evidence", "Finding", "Severity"]
 
 Severity = Literal["problem", "warning", "note"]
 
-SWITCHES = frozenset({"--balance", "--near-duplicates", "--no-near-duplicates", "--skip-bad"})
+SWITCHES = frozenset(
+    {
+        *("--balance", "--loop", "--near-duplicates"),
+        *("--no-loop", "--no-near-duplicates", "--skip-bad"),
+    }
+)
 """Options of ``isthmus fit`` that take no value."""
 
 _OF_NETWORKS = frozenset(
