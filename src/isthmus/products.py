@@ -122,7 +122,18 @@ def write_scores(
     _write_table(out, columns | {"because": scored.because})
     if residuals is not None:
         write_arrays(residuals, {"residuals": detector.residuals(data), "ids": data.ids})
-    return detector.facts(scored)
+    found = detector.facts(scored)
+    return found | {"notes": [*found["notes"], _whom(len(data), found["tested"], own=own)]}
+
+
+def _whom(n: int, tested: int, *, own: bool) -> str:
+    """Which samples p-values speak of."""
+    if own:
+        return (
+            f"The other {n - tested} samples were trained on, chose the epoch or calibrate: they "
+            "have scores but no p-values."
+        )
+    return "A sample that the run was trained on looks usual: p-values hold for the others alone."
 
 
 def write_walk(
