@@ -145,6 +145,31 @@ class TestKnownGeometry:
         assert min(length.values()) == length["geodesic"]
         assert length["graph"] < 1.15 * length["geodesic"]
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_on_a_linear_surface_the_straight_line_stands_still(self, dtype):
+        turn = np.random.default_rng(0).normal(size=(5, 400)).astype(dtype)
+
+        class Linear:
+            def surface(self, z):
+                return 30 + z @ turn
+
+            def surface_vjp(self, z, cotangent):
+                return cotangent @ turn.T
+
+        codes = np.random.default_rng(1).normal(size=(40, 5)).astype(dtype)
+        path = Terrain.of(Linear(), codes).path(codes[:4], closed=True)
+        straight = Terrain.of(Linear(), codes).path(codes[:4], "linear", closed=True)
+        assert path.converged
+        np.testing.assert_allclose(path.codes, straight.codes, atol=2e-3)
+
+    def test_steps_into_the_void_are_taken_back(self):
+        """Where the data are thin the energy grows by powers of ten, and steps are misjudged."""
+        codes = np.random.default_rng(0).normal(size=(300, 20))
+        terrain = Terrain.of(Plane(), codes, density=fit_mixture(codes, most=1))
+        path = terrain.path(2 * codes[:5])
+        assert path.converged
+        assert path.length < 1.2 * terrain.path(2 * codes[:5], "linear").length
+
     def test_a_geodesic_goes_over_the_pole(self):
         """A meridian from 60 degrees over the pole to 60 degrees; the chart's line is longer."""
         waypoints = np.array([[np.pi / 3, 0.0], [np.pi / 3, 3.0]])
@@ -317,6 +342,11 @@ class TestRoads:
         assert (np.diff(way[:, 0]) < 11).all()
         assert np.linalg.norm(way[0] - codes[0]) == 0
         assert np.linalg.norm(way[-1] - codes[90]) == 0
+
+    def test_waypoints_nearer_to_each_other_than_to_codes_are_joined(self):
+        terrain = on(Roll(), 1000)
+        near = np.array([[8.0, 10.0], [8.0, 10.01]])
+        assert terrain.path(near, "graph").length == pytest.approx(0.01)
 
     def test_codes_that_repeat_do_not_cut_the_graph(self):
         codes = np.repeat(np.arange(5.0)[:, None] * [1, 1], 40, axis=0)

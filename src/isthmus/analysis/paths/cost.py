@@ -84,6 +84,10 @@ class Cost:
 
     def of_steps(self, places: FloatArray, ends: IntArray) -> FloatArray:
         """What steps between two places ``(e, 2)`` of ``(n, k)`` cost, as lengths, ``(e,)``."""
+        if not len(ends):
+            return np.zeros(0)
+        used, ends = np.unique(ends, return_inverse=True)
+        places, ends = places[used], ends.reshape(-1, 2)
         blocks = range(0, len(places), _ROWS)
         seen = np.concatenate([self.seen(places[i : i + _ROWS]) for i in blocks])
         found = np.empty(len(ends))

@@ -13,7 +13,7 @@ from isthmus.errors import UsageError
 
 __all__ = ["DENSE", "KNOTS", "Path", "along", "framed", "knots_of", "spherical", "straight"]
 
-KNOTS = 8  # of a spline between two waypoints, beside these
+KNOTS = 12  # of a spline between two waypoints, beside these
 DENSE = 64  # steps of a segment whose length is measured
 
 _SMALL = 1e-12

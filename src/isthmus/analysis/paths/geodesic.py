@@ -18,6 +18,7 @@ __all__ = ["Relaxed", "relaxed"]
 STEPS = 20  # of a segment, by which its energy is summed
 ITERATIONS = 300
 GAIN = 1e-5  # of the energy an iteration, below which it stands still
+STILL = 1e-4  # slope in the bundle's coordinates, of what float32 makes of 0
 MEMORY = 20  # pairs of steps and gradients, for all segments together
 
 _SPLINE = basis(KNOTS + 2, STEPS)
@@ -60,7 +61,7 @@ def relaxed(cost: Cost, starts: list[FloatArray]) -> Relaxed:
         np.zeros(bundle.inner.size),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": ITERATIONS, "ftol": GAIN, "gtol": 0.0, "maxcor": MEMORY},
+        options={"maxiter": ITERATIONS, "ftol": GAIN, "gtol": STILL, "maxcor": MEMORY},
     )
     start[moving] = bundle.knots(found.x)
     return Relaxed(start, bool(found.success), int(found.nit))
@@ -103,11 +104,14 @@ class _Bundle:
         return knots
 
     def told(self, u: FloatArray) -> tuple[float, FloatArray]:
-        """Mean over segments of the energy, that at the start being 1, and its gradient."""
+        """Mean over segments of log(1 + energy), that at the start being 1, and its gradient.
+
+        Into thin parts the energy grows by powers of ten, from which no step could be told.
+        """
         energy, slope = _energy(self.cost, self.knots(u))
-        share = 1 / (len(self.energy) * self.energy)
+        share = 1 / (len(energy) * (self.energy + energy))
         slope = self._loosening.transpose(0, 2, 1) @ slope[:, 1:-1] * share[:, None, None]
-        return float(share @ energy), slope.ravel()
+        return float(np.log1p(energy / self.energy).mean()), slope.ravel()
 
 
 def _energy(cost: Cost, knots: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -47,24 +47,27 @@ class Roads:
     def ways(self, waypoints: FloatArray, segments: IntArray) -> list[FloatArray]:
         """The cheapest way of each segment, points ``(p, k)`` from waypoint to waypoint.
 
+        Waypoints are joined to the codes near them, and to each other where they are as near.
+
         Args:
             waypoints: ``(w, k)``.
             segments: which two each joins, ``(s, 2)``.
         """
         n, w = len(self.codes), len(waypoints)
-        near = nearest(waypoints, self.codes, min(self.neighbours, n))[0]
+        near, distance = nearest(waypoints, self.codes, min(self.neighbours, n))
         places = np.concatenate([self.codes, waypoints])
-        joined = _pairs(n + np.arange(w), near)
+        reach = distance[segments, -1].max(axis=1)
+        apart = np.linalg.norm(waypoints[segments[:, 0]] - waypoints[segments[:, 1]], axis=1)
+        joined = np.concatenate([_pairs(n + np.arange(w), near), n + segments[apart <= reach]])
         ends = np.concatenate([self.ends, joined])
         lengths = np.concatenate([self.lengths, self.cost.of_steps(places, joined)])
         lengths = np.maximum(lengths, np.finfo(float).tiny)  # 0 would be no road
         roads = csr_matrix((lengths, ends.T), shape=(n + w, n + w))
         sources, row = np.unique(segments[:, 0], return_inverse=True)
         _, before = dijkstra(roads, directed=False, indices=n + sources, return_predecessors=True)
-        still = (waypoints[segments[:, 0]] == waypoints[segments[:, 1]]).all(axis=1)
         return [
-            waypoints[[a, b]] if stays else places[_traced(before[i], n + a, n + b)]
-            for i, (a, b), stays in zip(row, segments, still, strict=True)
+            places[_traced(before[i], n + a, n + b)]
+            for i, (a, b) in zip(row, segments, strict=True)
         ]
 
 
