@@ -6,8 +6,8 @@ paths between random pairs of codes are from the true ones. `pendulum`: 15,000 n
 (arXiv:1711.01204): geodesics between random training codes, without and with a density of the
 codes, beside straight lines: their mean length on the surface, as a share; their length by the
 metric with uncertainty, the mean of the pairs' shares; and how far frames are from any picture of
-a pendulum. `speed`: a loop of five segments and 500
-frames in the 20 latents of a network that has seen digits.
+a pendulum. `speed`: a loop of five segments and 500 frames in the 20 latents of a network that has
+seen digits.
 
     python benchmarks/quality/geodesics.py [known pendulum speed] [--seeds 3] [--pairs 100]
 """

@@ -72,13 +72,15 @@ class Terrain:
         Args:
             model: spans the surface.
             codes: ``(n, k)``; of more than 20,000, or than memory allows, a random part is kept.
+                The model is asked in their type: float32 makes quick work of a network.
             density: of the codes: where it is thin, ways are longer. None: all ways are as long
                 as they are on the surface.
             neighbours: that each code is joined to.
             seed: of the part.
 
         Raises:
-            DataError: no code, or codes that are not finite.
+            DataError: no code, codes that are not finite, or of other latents than the density's.
+            NumericalError: the decoder leaves the finite numbers.
             UsageError: ``neighbours`` is below 1.
         """
         if neighbours < 1:
@@ -116,6 +118,7 @@ class Terrain:
 
         Raises:
             DataError: waypoints that are not finite or of another size.
+            NumericalError: the decoder leaves the finite numbers.
             UsageError: no such kind, fewer than 2 waypoints, or fewer frames than waypoints.
         """
         z = checked_codes(waypoints)
