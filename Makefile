@@ -16,8 +16,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## the main job on real data that needs no download
 	$(BIN)/isthmus demo
 
-test: setup
-	$(BIN)/python -m pytest
+test: setup  ## a process for each core, each of one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -22,7 +22,9 @@ EPOCH = (
     "resident",
     "resident-tuned",
     "isthmus-float32",
+    "isthmus-float32-compiled",
     "isthmus-auto",
+    "isthmus-auto-compiled",
     "isthmus-auto-512",
 )
 FIT = ("resident", "isthmus-float32-kept", "isthmus-auto-kept")

@@ -28,11 +28,11 @@ class Goal:
 
 GOALS = {
     "epoch": (
-        Goal("isthmus-float32", "pythae", 0.70),
-        Goal("isthmus-float32", "resident", 1.05),
-        Goal("isthmus-auto", "pythae", 0.50),
-        Goal("isthmus-auto", "lightning", 0.38),
-        Goal("isthmus-auto", "scvi", 0.28),
+        Goal("isthmus-float32-compiled", "pythae", 0.70),
+        Goal("isthmus-float32-compiled", "resident", 1.05),
+        Goal("isthmus-auto-compiled", "pythae", 0.50),
+        Goal("isthmus-auto-compiled", "lightning", 0.38),
+        Goal("isthmus-auto-compiled", "scvi", 0.28),
         Goal("isthmus-auto-512", "pythae", 0.36),
     ),
     "fit": (

@@ -80,6 +80,16 @@ CONTENDERS = {
     "isthmus-auto": Contender(
         "isthmus_estimator", "isthmus, precision='auto'", options={"precision": "auto"}
     ),
+    "isthmus-float32-compiled": Contender(
+        "isthmus_estimator",
+        "isthmus, precision='float32', compiled",
+        options={"precision": "float32", "compile": True},
+    ),
+    "isthmus-auto-compiled": Contender(
+        "isthmus_estimator",
+        "isthmus, precision='auto', compiled",
+        options={"precision": "auto", "compile": True},
+    ),
     "isthmus-auto-512": Contender(
         "isthmus_estimator",
         "isthmus, precision='auto', batch 512",

@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Generator, Tensor
 
 import isthmus
+from isthmus.training import loop
 from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.flat import FlatParameters
 from isthmus.training.loop import Hooks
 from speed.task import LATENT, WIDTH, Pace, Task
 
 
-@dataclass(frozen=True)
-class _Paced(isthmus.ELBO):
-    """The evidence lower bound, which keeps the pace while it trains."""
+class _Paced(FlatParameters):
+    """Parameters that keep the pace: they are refreshed once a step."""
 
-    pace: Pace = lambda: None
+    pace: Pace = staticmethod(lambda: None)
 
-    def __call__(
-        self, network: Any, batch: Any, generator: Generator, epoch: int | None = None
-    ) -> dict[str, Tensor]:
-        if epoch is not None:
-            self.pace()
-        return super().__call__(network, batch, generator, epoch)
+    def refresh(self) -> None:
+        self.pace()
+        super().refresh()
 
 
-def train(task: Task, pace: Pace, *, precision: str, keep: bool = False) -> list[float]:
+def train(
+    task: Task, pace: Pace, *, precision: str, keep: bool = False, compile: bool = False
+) -> list[float]:
     """Fit the estimator.
 
     Args:
         task: the work.
         pace: called once a step.
         precision: of matrix products.
+        compile: the training step, as isthmus does of itself from 20,000 steps on.
         keep: judge the test images and write a checkpoint after every epoch.
     """
+    _Paced.pace = staticmethod(pace)
+    loop.FlatParameters = _Paced
     model = isthmus.VariationalAutoencoder(
         latent_dim=LATENT,
         likelihood=isthmus.Bernoulli(),
         architecture=isthmus.Dense((WIDTH, WIDTH), "softplus"),
-        objective=_Paced(pace=pace),
+        objective=isthmus.ELBO(),
+        compile=compile,
         epochs=task.epochs,
         batch_size=task.batch_size,
         learning_rate=task.learning_rate,

@@ -48,6 +48,8 @@ class Autoencoder(NetworkEstimator):
         balance: whether rare classes are repeated in training, by ``y`` or a ``Dataset``'s labels.
         clip: largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
         precision: of matrix products in training.
+        compile: whether to compile the training step, some ten seconds the first time; ``"auto"``:
+            where so many steps are to come that it is repaid.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         random_state: seed of everything random.
 
@@ -85,6 +87,7 @@ class Autoencoder(NetworkEstimator):
         balance: bool = False,
         clip: float | Literal["auto"] | None = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        compile: bool | Literal["auto"] = "auto",
         device: str = "auto",
         random_state: Any = None,
     ) -> None:
@@ -104,6 +107,7 @@ class Autoencoder(NetworkEstimator):
         self.balance = balance
         self.clip = clip
         self.precision = precision
+        self.compile = compile
         self.device = device
         self.random_state = random_state
 
@@ -181,6 +185,8 @@ class VariationalAutoencoder(EvidenceEstimator):
         balance: whether rare classes are repeated in training, by ``y`` or a ``Dataset``'s labels.
         clip: largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
         precision: of matrix products in training.
+        compile: whether to compile the training step, some ten seconds the first time; ``"auto"``:
+            where so many steps are to come that it is repaid.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         random_state: seed of everything random.
 
@@ -223,6 +229,7 @@ class VariationalAutoencoder(EvidenceEstimator):
         balance: bool = False,
         clip: float | Literal["auto"] | None = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        compile: bool | Literal["auto"] = "auto",
         device: str = "auto",
         random_state: Any = None,
     ) -> None:
@@ -244,6 +251,7 @@ class VariationalAutoencoder(EvidenceEstimator):
         self.balance = balance
         self.clip = clip
         self.precision = precision
+        self.compile = compile
         self.device = device
         self.random_state = random_state
 

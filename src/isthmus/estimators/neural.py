@@ -65,6 +65,7 @@ class NetworkEstimator(PredictiveEstimator):
     balance: bool
     clip: float | Literal["auto"] | None
     precision: Literal["auto", "float32", "bfloat16"]
+    compile: bool | Literal["auto"]
     device: str
 
     choices_: Choices
@@ -119,6 +120,8 @@ class NetworkEstimator(PredictiveEstimator):
             hooks=hooks,
         )
         self.history_ = trainer.run()
+        if trainer.compiled:
+            self.choices_.reasons["compile"] = "the training step was compiled"
         self._finish(train)
         return self
 
@@ -231,6 +234,7 @@ class NetworkEstimator(PredictiveEstimator):
             patience=patience if judged and self.early_stopping else None,
             clip=self.clip,
             precision=self.precision,
+            compile=self.compile,
             device=self.device,
             seed=self.seed_,
         )

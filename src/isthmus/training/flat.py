@@ -38,13 +38,12 @@ class FlatParameters:
         self._used = _views(self._shadow, matrices) + _views(self.values[size:], vectors)
         self._show(self._used)
 
-    def gather(self) -> None:
-        """After a step's gradients: a parameter that took no part has one of zero."""
-        places = zip(self._gradients, self.parameters, strict=True)
-        new = [torch.zeros_like(g) if p.grad is None else p.grad for g, p in places]
-        torch._foreach_copy_(self._gradients, new)
-        for parameter in self.parameters:
-            parameter.grad = None
+    def gather(self, gradients: Sequence[Tensor]) -> Tensor:
+        """The gradient of all values, ``(p,)``, from those of the parameters."""
+        if torch.compiler.is_compiling():  # it would copy all the rest with each view it writes
+            return torch.cat([gradient.flatten() for gradient in gradients], out=self.gradient)
+        torch._foreach_copy_(self._gradients, list(gradients))
+        return self.gradient
 
     def refresh(self) -> None:
         """After the values have changed."""
@@ -65,7 +64,7 @@ class FlatParameters:
 
     def _show(self, tensors: Sequence[Tensor]) -> None:
         for parameter, tensor in zip(self.parameters, tensors, strict=True):
-            parameter.data, parameter.grad = tensor, None
+            parameter.data = tensor
 
 
 def _views(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -23,6 +23,7 @@ from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
 from isthmus.training.checkpoint import Checkpoints, State
+from isthmus.training.clipping import Clipping
 from isthmus.training.diagnosis import first_non_finite
 from isthmus.training.flat import FlatParameters
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
@@ -30,6 +31,7 @@ from isthmus.training.precision import MatmulPrecision
 from isthmus.training.processor import flushed_denormals, suited_threads
 from isthmus.training.samples import Samples
 from isthmus.training.settings import Settings
+from isthmus.training.slope import CompiledSlope, Slope, Steps, worth_compiling
 
 __all__ = ["INTERRUPTED", "Hooks", "Samples", "Trainer", "evaluate"]
 
@@ -80,12 +82,16 @@ class Trainer:
         hooks: Hooks = Hooks(),
     ) -> None:
         self.network, self.objective = network, objective
-        self.data, self.validation, self.corruption = data, validation, corruption
+        self.data, self.validation = data, validation
         self.settings, self.hooks = settings, hooks
         device = data.x.device
         self.rows = torch.arange(len(data.x), device=device) if rows is None else rows.to(device)
         self.precision = MatmulPrecision(settings.precision, network, device)
         self.flat = FlatParameters(network, self.precision.dtype)
+        self.slope = Slope(network, objective, corruption, self.precision, self.flat)
+        self.steps: Steps = self.slope
+        if self._compiles():
+            self.steps = CompiledSlope(self.slope, settings.batch_size)
         self.best = self.flat.values.clone()
         self.generator = Generator(device).manual_seed(settings.seed)
         self.adam = {
@@ -94,12 +100,17 @@ class Trainer:
             "step": torch.zeros((), device=device),
         }
         self.learning_rate = settings.learning_rate
-        self.running_norm = torch.zeros((), device=device)
+        self.clipping = Clipping(settings.clip, device)
         self.history = History()
         self.reduced_at = 0
         self._told = 0.0
         self._rescued: State | None = None
         self._remembered = time.monotonic()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the training step is compiled, so far without a fault."""
+        return isinstance(self.steps, CompiledSlope) and self.steps.works
 
     def run(self) -> History:
         """Train until the epochs, the patience or the user end it; restore the best weights.
@@ -132,7 +143,7 @@ class Trainer:
             "weights": self.flat.values,
             "best": self.best,
             "generator": self.generator.get_state(),
-            "running_norm": self.running_norm,
+            "running_norm": self.clipping.mean,
         }
         tensors |= {f"adam.{name}": value for name, value in self.adam.items()}
         facts = {
@@ -161,7 +172,7 @@ class Trainer:
         self.best.copy_(tensors["best"])
         self.adam = {name: tensors[f"adam.{name}"].to(device) for name in self.adam}
         self.generator.set_state(tensors["generator"])
-        self.running_norm = tensors["running_norm"].to(device)
+        self.clipping.mean.copy_(tensors["running_norm"])
         self.learning_rate = facts["learning_rate"]
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
@@ -169,6 +180,12 @@ class Trainer:
     def _work(self) -> float:
         """Operations of a step of dense layers."""
         return 6.0 * self.flat.values.numel() * self.settings.batch_size
+
+    def _compiles(self) -> bool:
+        if self.settings.compile != "auto":
+            return self.settings.compile
+        steps = self.settings.epochs * math.ceil(len(self.rows) / self.settings.batch_size)
+        return worth_compiling(self.network, steps, self.data.x.device)
 
     def _finished(self) -> bool:
         done, patience = len(self.history.rows), self.settings.patience
@@ -190,12 +207,11 @@ class Trainer:
         names: list[str] = []
         for start in starts:
             self._schedule(epoch, start / n)
-            batch = self._batch(self.data.take(order[start : start + size]), self.generator)
-            with self.precision.forward():
-                parts = self.objective(self.network, batch, self.generator, epoch)
+            samples = self.data.take(order[start : start + size])
+            parts, gradient = self.steps(samples, self.generator, epoch)
             names = list(parts)
-            losses.append(torch.stack([part.detach() for part in parts.values()]))
-            self._step(parts["loss"])
+            losses.append(torch.stack(list(parts.values())))
+            self._step(gradient)
             self._tell(epoch, min(start + size, n))
         table = torch.stack(losses).double().cpu()
         bad = (~torch.isfinite(table).all(1)).nonzero()
@@ -205,19 +221,11 @@ class Trainer:
             self._refuse(epoch * len(starts) + first, len(bad), self._culprit(samples, epoch))
         return self._row(epoch, names, table, starts)
 
-    def _step(self, loss: Tensor) -> None:
-        loss.backward()
-        self.flat.gather()
-        norm = torch.linalg.vector_norm(self.flat.gradient)
-        finite = torch.isfinite(norm)
-        # The fused kernel divides by the one, and leaves the weights alone where the other is 1.
-        excess: Tensor | None = self._excess(norm, finite)
-        bad: Tensor | None = (~finite).float()
-        if norm.device.type == "cpu" and bool(finite) and (excess is None or bool(excess == 1)):
-            excess = bad = None  # it would write the gradient back; asking a GPU would wait for it
+    def _step(self, gradient: Tensor) -> None:
+        excess, bad = self.clipping(torch.linalg.vector_norm(gradient))
         adam(
             [self.flat.values],
-            [self.flat.gradient],
+            [gradient],
             [self.adam["exp_avg"]],
             [self.adam["exp_avg_sq"]],
             [],
@@ -234,26 +242,6 @@ class Trainer:
             maximize=False,
         )
         self.flat.refresh()
-
-    def _excess(self, norm: Tensor, finite: Tensor) -> Tensor | None:
-        """By how much the gradient is too long; at least 1."""
-        clip = self.settings.clip
-        if clip is None:
-            return None
-        if clip != "auto":
-            return (norm / clip).clamp_min(1.0)
-        known = torch.where(self.running_norm > 0, self.running_norm, norm)
-        self.running_norm = torch.where(
-            finite, known.lerp(torch.minimum(norm, 4 * known), 0.02), known
-        )
-        return (norm / (4 * known)).nan_to_num(1.0).clamp_min(1.0)
-
-    def _batch(self, samples: Samples, generator: Generator) -> Batch:
-        batch = self.network.batch(*samples)
-        if self.corruption is None:
-            return batch
-        shape = self.network.sample_shape
-        return batch._replace(seen=self.corruption(batch.seen, generator, shape))
 
     def _schedule(self, epoch: int, fraction: float) -> None:
         if self.settings.schedule == "cosine":
@@ -285,9 +273,7 @@ class Trainer:
         generator = Generator(samples.x.device).manual_seed(self.settings.seed)
 
         def again() -> object:
-            with self.precision.forward():
-                batch = self._batch(samples, generator)
-                return self.objective(self.network, batch, generator, epoch)
+            return self.slope.parts(samples, generator, epoch)
 
         return first_non_finite(self.network, again)
 
@@ -310,7 +296,7 @@ class Trainer:
                 self.objective,
                 self.validation,
                 seed=self.settings.seed,
-                batch=self._batch,
+                batch=self.slope.batch,
             )
 
     def _record(self, row: EpochRow) -> None:

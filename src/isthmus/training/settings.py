@@ -30,6 +30,7 @@ class Settings:
         adam_epsilon: Adam's epsilon.
         precision: ``"float32"``; ``"bfloat16"``, for the matrix products; ``"auto"``: the faster
             one of which the machine is capable.
+        compile: whether to compile the training step; ``"auto"``: where that is repaid.
         device: ``"cpu"``, ``"cuda"``, ... or ``"auto"``.
         seed: of the order of samples and every random draw.
     """
@@ -42,6 +43,7 @@ class Settings:
     clip: float | Literal["auto"] | None = "auto"
     adam_epsilon: float = 1e-8
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool | Literal["auto"] = "auto"
     device: str = "auto"
     seed: int = 0
 
@@ -73,6 +75,7 @@ class Settings:
 _KINDS = {
     "schedule": ("constant", "cosine", "staged", "plateau"),
     "precision": ("auto", "float32", "bfloat16"),
+    "compile": ("auto", True, False),
 }
 
 

@@ -1,0 +1,173 @@
+"""A step's losses and their gradient: plain, or compiled to a few passes over the memory.
+
+Both run the same lines and draw the same numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from isthmus.errors import IsthmusWarning
+from isthmus.models.autoencoder import AutoencoderNetwork, Batch
+from isthmus.models.corruption import Corruption
+from isthmus.models.objectives import Objective
+from isthmus.training.flat import FlatParameters
+from isthmus.training.precision import MatmulPrecision
+from isthmus.training.samples import Samples
+
+__all__ = ["CompiledSlope", "Slope", "Steps", "worth_compiling"]
+
+_WORTH_COMPILING = 20_000  # steps: at half a millisecond each they save the compiler's ten seconds
+
+_TRACING = {
+    "trace_autograd_ops": True,  # the gradient's are compiled with the loss's
+    "recompile_limit": 2**62,  # however many networks a process trains, each is compiled
+    "accumulated_recompile_limit": 2**62,
+}
+
+
+class Steps(Protocol):
+    """What a training loop asks of each batch."""
+
+    def __call__(
+        self, samples: Samples, generator: Generator, epoch: int
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
+        """The objective's parts, scalars, and the gradient of all parameters, ``(p,)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """The objective of a batch, and how it changes with the parameters.
+
+    Args:
+        network: which trains.
+        objective: its loss.
+        corruption: how inputs are damaged.
+        precision: of matrix products.
+        flat: the network's parameters.
+    """
+
+    network: AutoencoderNetwork
+    objective: Objective
+    corruption: Corruption | None
+    precision: MatmulPrecision
+    flat: FlatParameters
+
+    def __call__(
+        self, samples: Samples, generator: Generator, epoch: int
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
+        """The objective's parts, scalars, and the gradient of all parameters, ``(p,)``."""
+        parts = self.parts(samples, generator, epoch)
+        gradients = torch.autograd.grad(
+            parts["loss"], self.flat.parameters, allow_unused=True, materialize_grads=True
+        )
+        return {name: part.detach() for name, part in parts.items()}, self.flat.gather(gradients)
+
+    def parts(self, samples: Samples, generator: Generator, epoch: int) -> dict[str, Tensor]:
+        """The objective's parts, scalars."""
+        with self.precision.forward():
+            return self.objective(self.network, self.batch(samples, generator), generator, epoch)
+
+    def batch(self, samples: Samples, generator: Generator) -> Batch:
+        """Samples scaled, and damaged where the encoder sees them."""
+        batch = self.network.batch(*samples)
+        if self.corruption is None:
+            return batch
+        shape = self.network.sample_shape
+        return batch._replace(seen=self.corruption(batch.seen, generator, shape))
+
+
+class CompiledSlope:
+    """A slope whose whole batches go through TorchInductor once the objective is the final one.
+
+    The others, of another size or weight, would have to be compiled anew. What the compiler made
+    it keeps in its own folder (``TORCHINDUCTOR_CACHE_DIR``). Where it fails, or there is none,
+    training goes on without and says so.
+
+    Args:
+        slope: what to compile.
+        batch_size: samples of a whole batch.
+    """
+
+    def __init__(self, slope: Slope, batch_size: int) -> None:
+        self.slope, self.batch_size, self.works = slope, batch_size, True
+        self._compiled: Any = None
+        self._tracing: Any = None
+
+    def __call__(
+        self, samples: Samples, generator: Generator, epoch: int
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
+        """As of the plain one."""
+        whole = len(samples.x) == self.batch_size
+        if self.works and whole and epoch >= self.slope.objective.settled:
+            try:
+                return self._fast(samples, generator)
+            except Exception as error:
+                self.works = False
+                _warn(error)
+        return self.slope(samples, generator, epoch)
+
+    def _fast(self, samples: Samples, generator: Generator) -> tuple[Mapping[str, Tensor], Tensor]:
+        with warnings.catch_warnings(), _lent(generator):
+            warnings.simplefilter("ignore")  # PyTorch's, about its own parts
+            if self._compiled is None:
+                self._compiled = torch.compile(
+                    self.slope.__call__,
+                    fullgraph=True,
+                    dynamic=False,
+                    options={"fallback_random": True},  # draws as without it
+                )
+                self._tracing = torch._dynamo.config.patch(_TRACING)
+            with self._tracing:
+                return self._compiled(samples, None, self.slope.objective.settled)
+
+
+def _warn(error: Exception) -> None:
+    cause = next(iter(str(error).splitlines()), type(error).__name__)
+    warnings.warn(
+        f"the training step was not compiled ({cause}); training goes on without",
+        IsthmusWarning,
+        stacklevel=3,
+    )
+
+
+@contextmanager
+def _lent(generator: Generator) -> Iterator[None]:
+    """PyTorch's own generator goes on from this one: compiled functions draw from no other."""
+    own = _default_generator(generator.device)
+    before = own.get_state()
+    own.set_state(generator.get_state())
+    try:
+        yield
+        generator.set_state(own.get_state())
+    finally:
+        own.set_state(before)
+
+
+def _default_generator(device: torch.device) -> Generator:
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator
+
+
+def worth_compiling(network: nn.Module, steps: int, device: torch.device) -> bool:
+    """Whether a training is long enough to repay the compiler, on a machine that has one.
+
+    Convolutions gain nothing, and on a GPU it has not been measured.
+    """
+    convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
+    return device.type == "cpu" and not convolves and steps >= _WORTH_COMPILING and _compiler()
+
+
+def _compiler() -> bool:
+    """Whether the compiler that TorchInductor would call is there."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None

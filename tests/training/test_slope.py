@@ -1,0 +1,108 @@
+"""A compiled step draws and computes what a plain one does; long gradients are cut."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import nn
+
+from isthmus.errors import IsthmusWarning
+from isthmus.estimators import VariationalAutoencoder
+from isthmus.models.corruption import GaussianNoise
+from isthmus.models.networks import Dense
+from isthmus.models.objectives import ELBO
+from isthmus.training.clipping import Clipping
+from isthmus.training.slope import worth_compiling
+
+CPU = torch.device("cpu")
+
+
+def fitted(compile: Any, **more: Any) -> VariationalAutoencoder:
+    """Whole batches of 16 and one of 4; the first epoch is a warm-up."""
+    x = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    options = {"epochs": 4, "batch_size": 16, "precision": "float32", "early_stopping": False}
+    return VariationalAutoencoder(
+        2,
+        architecture=Dense((8,)),
+        objective=ELBO(warm_up=1),
+        compile=compile,
+        random_state=0,
+        **(options | more),
+    ).fit(x)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
+def test_a_compiled_step_is_the_plain_step():
+    compiled, plain = (fitted(c, corruption=GaussianNoise(0.1)) for c in (True, False))
+    ours, theirs = ([r["train"]["loss"] for r in m.history_.rows] for m in (compiled, plain))
+    assert_allclose(ours, theirs, rtol=1e-5)
+    assert ours != theirs  # the compiler fuses, and rounds otherwise
+    pairs = zip(compiled.network_.parameters(), plain.network_.parameters(), strict=True)
+    for a, b in pairs:
+        assert_allclose(a.detach().numpy(), b.detach().numpy(), atol=1e-5)
+    assert "compiled" in compiled.choices_.reasons["compile"]
+    assert "compile" not in plain.choices_.reasons
+
+
+def test_where_the_compiler_fails_training_goes_on(monkeypatch):
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no such compiler\nand much more")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.warns(IsthmusWarning, match=r"not compiled \(no such compiler\)"):
+        compiled = fitted(True)
+    assert compiled.history_.rows == fitted(False).history_.rows
+    assert "compile" not in compiled.choices_.reasons
+
+
+@pytest.mark.parametrize(
+    ("network", "steps", "device", "worth"),
+    [
+        (nn.Linear(2, 2), 10**6, CPU, True),
+        (nn.Linear(2, 2), 100, CPU, False),
+        (nn.Conv2d(1, 1, 1), 10**6, CPU, False),
+        (nn.Linear(2, 2), 10**6, torch.device("cuda"), False),
+    ],
+)
+@pytest.mark.usefixtures("forked_random")
+def test_only_long_trainings_of_dense_networks_are_worth_compiling(
+    monkeypatch, network, steps, device, worth
+):
+    monkeypatch.setattr(shutil, "which", lambda _: "g++")
+    assert worth_compiling(network, steps, device) == worth
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not worth_compiling(network, steps, device)
+
+
+NORMS = (2.0, 4.0, 100.0, math.nan, 3.0)
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_a_gradient_four_times_the_running_mean_is_cut(on_host):
+    clipping = Clipping("auto", CPU)
+    clipping.on_host = on_host  # a GPU's norms are judged without reading them
+    cut = []
+    for norm in NORMS:
+        excess, bad = clipping(torch.tensor(norm))
+        cut.append((1.0 if excess is None else excess.item(), bad is not None and bool(bad)))
+    second = 2 + 0.02 * 2  # the mean after 2 and 4
+    third = second + 0.02 * 3 * second  # 100 counts as four means
+    assert_allclose([c[0] for c in cut], [1, 1, 100 / (4 * second), 1, 1], rtol=1e-6)
+    assert [c[1] for c in cut] == [False, False, False, True, False]
+    assert clipping.mean.item() == pytest.approx(third + 0.02 * (3 - third), rel=1e-6)
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+@pytest.mark.parametrize(("longest", "excess"), [(None, 1.0), (0.5, 4.0), (8.0, 1.0)])
+def test_a_named_bound_holds(longest, excess, on_host):
+    clipping = Clipping(longest, CPU)
+    clipping.on_host = on_host
+    found, bad = clipping(torch.tensor(2.0))
+    assert (1.0 if found is None else found.item()) == excess
+    assert bad is None or not bad
