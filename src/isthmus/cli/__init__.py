@@ -3,7 +3,13 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
-from isthmus.cli import commands, judging, taking, walking  # noqa: F401 - they add themselves
+from isthmus.cli import (  # noqa: F401 - they add themselves
+    commands,
+    judging,
+    studying,
+    taking,
+    walking,
+)
 from isthmus.cli.app import app
 from isthmus.cli.run import main
 

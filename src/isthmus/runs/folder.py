@@ -36,6 +36,7 @@ from isthmus.storage import (
 __all__ = [
     "FORMAT",
     "Run",
+    "load_model",
     "open_run",
     "read_arrays",
     "read_rows",
@@ -85,7 +86,7 @@ class Run:
     def model(self) -> LatentEstimator:
         """The fitted network (or truncated SVD, where that is the model)."""
         self.require("model")
-        return _load_model(self.path / "model")
+        return load_model(self.path / "model")
 
     @cached_property
     def baseline(self) -> TruncatedSVD | None:
@@ -269,7 +270,8 @@ def _sweep(folder: Path) -> None:
 
 
 def _has_progress(folder: Path) -> bool:
-    return (folder / "model").is_dir() or any((folder / "checkpoints").glob("*-*[0-9]"))
+    kept = (folder / "model").is_dir() or (folder / "results").is_dir()
+    return kept or any((folder / "checkpoints").glob("*-*[0-9]"))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -321,7 +323,12 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise RunCorruptError(f"unreadable ({error})", where=path) from error
 
 
-def _load_model(folder: Path) -> LatentEstimator:
+def load_model(folder: Path) -> LatentEstimator:
+    """A fitted estimator of whichever class.
+
+    Raises:
+        RunCorruptError: the folder holds none.
+    """
     name = read_json(folder / "model.json").get("class")
     if name not in _ESTIMATORS:
         raise RunCorruptError(f"unknown model {name!r}", where=folder / "model.json")

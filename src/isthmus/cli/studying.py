@@ -1,0 +1,76 @@
+"""The founding article's experiments, each one command."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.cli.app import Json, app
+from isthmus.cli.telling import print_json, print_next
+
+__all__ = ["study"]
+
+
+@app.command()
+def study(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Which one.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The folder to make.", show_default=False)
+    ],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Show every step, in less than a minute.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, for intervals.")] = 3,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where the data sets lie; else ISTHMUS_DATA, or what was fetched."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in the folder, if any.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Do one of the founding article's experiments, beside its published figures."""
+    from isthmus.console import Console
+    from isthmus.signals import Signals
+    from isthmus.studies import conduct
+
+    flags = " --quick" if quick else "" if seeds == 3 else f" --seeds {seeds}"
+    with Signals() as signals, Console(signals) as console:
+        found = conduct(
+            name,
+            out,
+            quick=quick,
+            seeds=seeds,
+            data=data,
+            resume=resume,
+            watch=console,
+            command=f"isthmus study {name}{flags} -o RUN",
+        )
+    if as_json:
+        print_json(
+            {
+                "study": name,
+                "sentences": found.sentences,
+                "comparisons": [vars(each) for each in found.comparisons],
+                "report": out / "report.html",
+            }
+        )
+        return
+    for each in found.comparisons:
+        typer.echo(f"{each.what}: published {each.published}; ours {each.ours}")
+    for line in found.sentences:
+        typer.echo(line)
+    typer.echo(f"report: {out / 'report.html'}")
+    if quick:
+        print_next(f"isthmus study {name} -o {shlex.quote(f'{out}-full')}")
