@@ -31,7 +31,12 @@ _HOMES = {
         "StorageError",
         "UsageError",
     ),
-    "isthmus.estimators": ("Autoencoder", "TruncatedSVD", "VariationalAutoencoder"),
+    "isthmus.estimators": (
+        "Autoencoder",
+        "NetworkClassifier",
+        "TruncatedSVD",
+        "VariationalAutoencoder",
+    ),
     "isthmus.models.corruption": (
         "Corruption",
         "GaussianNoise",

@@ -19,6 +19,7 @@ from isthmus.models.corruption import (
     Masking,
     PoissonNoise,
     SaltAndPepper,
+    Symmetry,
 )
 from isthmus.models.specification import from_json, members, to_json
 
@@ -33,6 +34,7 @@ class Case:
     corruption: Corruption
     mean: Callable[[Tensor], Tensor]
     variance: Callable[[Tensor], Tensor]
+    apart: bool = True  # whether each value is damaged by itself
 
 
 LOW, HIGH = CLEAN.min(), CLEAN.max()
@@ -40,6 +42,12 @@ LOW, HIGH = CLEAN.min(), CLEAN.max()
 
 def salted(x: Tensor) -> Tensor:
     return 0.7 * x + 0.15 * (LOW + HIGH)
+
+
+def mirrored(x: Tensor) -> Tensor:
+    pictures = x.unflatten(1, SHAPE)
+    axes: list[tuple[int, ...]] = [(), (1,), (2,), (1, 2)]
+    return torch.stack([pictures.flip(a).flatten(1) for a in axes])
 
 
 CASES = {
@@ -52,6 +60,12 @@ CASES = {
         lambda x: 0.7 * x**2 + 0.15 * (LOW**2 + HIGH**2) - salted(x) ** 2,
     ),
     "poisson": Case(PoissonNoise(5.0), lambda x: x, lambda x: x / 5),
+    "symmetry": Case(
+        Symmetry(transpose=False),
+        lambda x: mirrored(x).mean(0),
+        lambda x: mirrored(x).var(0, correction=0),
+        apart=False,
+    ),
     "noise, then masking": Case(
         GaussianNoise(0.3) + Masking(0.4),
         lambda x: 0.6 * x,
@@ -92,6 +106,8 @@ def test_mean_and_variance_are_as_stated(case):
 
 @cases
 def test_values_are_damaged_apart_from_one_another(case):
+    if not case.apart:
+        pytest.skip("whole pictures are turned")
     seen = case.corruption(CLEAN.repeat(500, 1), Generator().manual_seed(1), SHAPE)
     damage = (seen - CLEAN.repeat(500, 1)).reshape(500, -1)
     first = damage - damage.mean(0)
@@ -152,3 +168,18 @@ REFUSED = {
 def test_what_is_no_corruption_is_refused(build):
     with pytest.raises(UsageError):
         build()
+
+
+def test_all_eight_symmetries_of_the_square_are_as_frequent():
+    x = torch.arange(9.0).expand(8000, -1)
+    seen = Symmetry()(x, Generator().manual_seed(0), (3, 3))
+    found, counts = seen.unique(dim=0, return_counts=True)
+    squares = {tuple(row.tolist()) for row in found}
+    turns = [torch.rot90(torch.arange(9.0).view(3, 3), k) for k in range(4)]
+    assert squares == {tuple(t.flatten().tolist()) for s in turns for t in (s, s.T)}
+    assert (counts - 1000).abs().max() < 150
+
+
+def test_oblong_pictures_cannot_be_transposed():
+    with pytest.raises(UsageError, match="needs square pictures"):
+        Symmetry()(CLEAN, Generator(), SHAPE)

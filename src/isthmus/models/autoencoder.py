@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,31 +18,14 @@ from isthmus.models.distributions import Distribution
 from isthmus.models.likelihoods import Known, Likelihood
 from isthmus.models.networks import Architecture
 from isthmus.models.responses import Response
+from isthmus.models.scaled import Batch, ScaledNetwork
 
 __all__ = ["AutoencoderNetwork", "Batch", "repeat_batch"]
 
 _NOISELESS = 1e-12  # model units squared
 
 
-class Batch(NamedTuple):
-    """Samples on their way through the network.
-
-    Attributes:
-        target: the clean samples, ``(batch, d)``, model units.
-        seen: what the encoder is shown: the target, perhaps corrupted.
-        mask: True where a value was observed, ``(batch, d)``.
-        variance: known noise variance of each value, ``(batch, d)``, model units squared.
-        aux: what a response needs to know of each sample, ``(batch,)`` each.
-    """
-
-    target: Tensor
-    seen: Tensor
-    mask: Tensor | None = None
-    variance: Tensor | None = None
-    aux: Mapping[str, Tensor] = MappingProxyType({})
-
-
-class AutoencoderNetwork(nn.Module):
+class AutoencoderNetwork(ScaledNetwork):
     """Encoder, decoder, likelihood and scaling in one module.
 
     ``scoring`` is the likelihood by which samples are scored, the one of training unless set.
@@ -66,8 +48,6 @@ class AutoencoderNetwork(nn.Module):
 
     codes_per_latent = 1
 
-    offset: Tensor
-    scale: Tensor
     quantum: Tensor
     fill: Tensor
     by_mass: Tensor
@@ -85,17 +65,14 @@ class AutoencoderNetwork(nn.Module):
         fill: Tensor | float = 0.0,
         response: Response | None = None,
     ) -> None:
-        super().__init__()
-        d = int(torch.Size(sample_shape).numel())
-        self.sample_shape, self.latent_dim, self.n_features = sample_shape, latent_dim, d
+        super().__init__(sample_shape, offset, scale)
+        self.latent_dim, d = latent_dim, self.n_features
         self.likelihood = self.scoring = likelihood
         self.response = response
         codes = latent_dim * self.codes_per_latent
         self.encoder = architecture.encoder(likelihood.n_inputs(d), sample_shape, codes)
         self.decoder = architecture.decoder(latent_dim, sample_shape, likelihood.n_outputs(d))
         self.learned = nn.ParameterDict(likelihood.initial(d))
-        for name, value in (("offset", offset), ("scale", scale)):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
         for name, value in (("quantum", quantum), ("fill", fill)):
             wide = torch.as_tensor(value, dtype=torch.float32).expand(d).clone()
             self.register_buffer(name, wide)
@@ -105,14 +82,6 @@ class AutoencoderNetwork(nn.Module):
             _set_out(self.decoder, likelihood.start(self.fill))
         else:
             response.check(sample_shape, self.offset)
-
-    def scaled(self, x: Tensor) -> Tensor:
-        """Samples ``(batch, d)`` from data units to model units, in the network's precision."""
-        return torch.addcmul(-self.offset / self.scale, x.to(self.scale.dtype), 1 / self.scale)
-
-    def unscaled(self, t: Tensor) -> Tensor:
-        """Samples ``(..., d)`` from model units to data units."""
-        return torch.addcmul(self.offset, t, self.scale)
 
     def batch(
         self,

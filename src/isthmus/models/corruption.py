@@ -21,6 +21,7 @@ __all__ = [
     "Masking",
     "PoissonNoise",
     "SaltAndPepper",
+    "Symmetry",
 ]
 
 
@@ -129,6 +130,42 @@ class PoissonNoise(Corruption):
         self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
     ) -> Tensor:
         return torch.poisson(x.clamp_min(0) * self.peak, generator=generator) / self.peak
+
+
+@dataclass(frozen=True)
+class Symmetry(Corruption):
+    """Mirror each picture, and turn square ones, at random: where no direction is another's.
+
+    Args:
+        mirror: whether upside down and left to right may be exchanged.
+        transpose: whether rows and columns may be; with both mirrors, all eight symmetries of
+            the square are equally frequent.
+    """
+
+    mirror: tuple[bool, bool] = (True, True)
+    transpose: bool = True
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        if len(sample_shape) < 2 or (self.transpose and sample_shape[0] != sample_shape[1]):
+            raise UsageError(
+                f"Symmetry needs square pictures, but samples have shape {sample_shape}",
+                remedy="use Symmetry(transpose=False), or none",
+            )
+        pictures = x.unflatten(1, sample_shape)
+        for axis, exchanged in enumerate(self.mirror, start=1):
+            if exchanged:
+                pictures = _some(pictures, pictures.flip(axis), generator)
+        if self.transpose:
+            pictures = _some(pictures, pictures.transpose(1, 2), generator)
+        return pictures.flatten(1)
+
+
+def _some(these: Tensor, those: Tensor, generator: Generator) -> Tensor:
+    """Half of ``those`` samples among ``these``."""
+    u = torch.rand(len(these), generator=generator, device=these.device)
+    return torch.where(u.view(-1, *[1] * (these.ndim - 1)) < 0.5, those, these)
 
 
 def _check_probability(p: float) -> None:

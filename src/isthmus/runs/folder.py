@@ -19,8 +19,14 @@ import pyarrow.parquet as pq
 
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.errors import RunCorruptError, UsageError
-from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
+from isthmus.estimators import (
+    Autoencoder,
+    NetworkClassifier,
+    TruncatedSVD,
+    VariationalAutoencoder,
+)
 from isthmus.estimators.base import LatentEstimator
+from isthmus.estimators.saving import SavedEstimator
 from isthmus.runs.card import FORMAT, upgraded
 from isthmus.runs.lock import LOCK, locked
 from isthmus.storage import (
@@ -46,8 +52,9 @@ __all__ = [
     "write_table",
 ]
 
-_ESTIMATORS: dict[str, type[LatentEstimator]] = {
-    cls.__name__: cls for cls in (Autoencoder, TruncatedSVD, VariationalAutoencoder)
+_ESTIMATORS: dict[str, type[SavedEstimator]] = {
+    cls.__name__: cls
+    for cls in (Autoencoder, NetworkClassifier, TruncatedSVD, VariationalAutoencoder)
 }
 
 
@@ -323,7 +330,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise RunCorruptError(f"unreadable ({error})", where=path) from error
 
 
-def load_model(folder: Path) -> LatentEstimator:
+def load_model(folder: Path) -> Any:
     """A fitted estimator of whichever class.
 
     Raises:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from isthmus.contracts import Array
 from isthmus.data.catalogue import find
-from isthmus.estimators.base import LatentEstimator
+from isthmus.estimators.saving import SavedEstimator
 from isthmus.pipeline import analyse
 from isthmus.report.blocks import Picture
 from isthmus.report.keeping import keep
@@ -25,7 +25,7 @@ from isthmus.watch import Silent, Watch
 
 __all__ = ["Notebook"]
 
-M = TypeVar("M", bound=LatentEstimator)
+M = TypeVar("M", bound=SavedEstimator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Notebook:
         """
         path = self.folder / "models" / key
         self._once(key, lambda: fit(self._hooks(key)).save(path))
-        model: Any = load_model(path)
+        model: M = load_model(path)
         return model
 
     def run(self, key: str, data: Any, **settings: Any) -> Run:

@@ -19,9 +19,9 @@ from torch import Generator, Tensor
 from torch.optim.adam import adam
 
 from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError
-from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
+from isthmus.models.scaled import Batch, ScaledNetwork
 from isthmus.training.checkpoint import Checkpoints, State
 from isthmus.training.clipping import Clipping
 from isthmus.training.diagnosis import first_non_finite
@@ -71,7 +71,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: AutoencoderNetwork,
+        network: ScaledNetwork,
         objective: Objective,
         data: Samples,
         *,
@@ -361,7 +361,7 @@ class Trainer:
 
 
 def evaluate(
-    network: AutoencoderNetwork,
+    network: ScaledNetwork,
     objective: Objective,
     data: Samples,
     *,

@@ -17,9 +17,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from isthmus.errors import IsthmusWarning
-from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.corruption import Corruption
 from isthmus.models.objectives import Objective
+from isthmus.models.scaled import Batch, ScaledNetwork
 from isthmus.training.flat import FlatParameters
 from isthmus.training.precision import MatmulPrecision
 from isthmus.training.samples import Samples
@@ -56,7 +56,7 @@ class Slope:
         flat: the network's parameters.
     """
 
-    network: AutoencoderNetwork
+    network: ScaledNetwork
     objective: Objective
     corruption: Corruption | None
     precision: MatmulPrecision
