@@ -31,7 +31,7 @@ FEWEST = 100  # codes; fewer have one Gaussian
 MOST = 20_000  # codes that are learned from
 HELD_OUT = 0.1
 NARROWEST = 1e-3  # deviation in any direction, of the widest latent's
-FORMAT = 1
+FORMAT = 2
 _BLOCK = 4_096  # codes at a time
 _SETTINGS = Settings(
     epochs=30,
@@ -39,6 +39,7 @@ _SETTINGS = Settings(
     schedule="cosine",
     patience=8,
     precision="float32",
+    compile=False,
     device="cpu",
 )
 _BATCH = (32, 256)  # codes a step, at least and at most
@@ -51,16 +52,15 @@ class LatentFlow:
 
         log p(z) = log N(f(z); 0, 1) + log |det df/dz|
 
-    f whitens by the codes' mean and covariance; then, eight times, each variable is shifted and
-    scaled by functions of those before it, in alternating order. A single latent is bent by a
-    rational-quadratic spline. It begins as that one Gaussian, and of all epochs the one is kept
-    that is best for a tenth of the codes, held out.
+    f whitens by the codes' mean and covariance; then, three times, each variable is bent by a
+    rational-quadratic spline whose knots are functions of the variables before it, in alternating
+    order. It begins as that one Gaussian, and of all epochs the one is kept that is best for a
+    tenth of the codes, held out.
 
     Attributes:
         network: its torch module, in float32.
 
-    Source: Papamakarios, Pavlakou & Murray 2017, "Masked autoregressive flow for density
-    estimation"; Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline flows"; zuko.
+    Source: Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline flows"; zuko.
     """
 
     network: Any
@@ -162,11 +162,9 @@ class _Network(nn.Module):
         self.k = len(centre)
         self.register_buffer("centre", centre)
         self.register_buffer("root", root)
-        flows = _zuko().flows
-        if self.k == 1:
-            self.flow = flows.NSF(1, transforms=1)
-        else:
-            self.flow = flows.MAF(self.k, transforms=8, hidden_features=(96, 96))
+        self.flow = _zuko().flows.NSF(
+            self.k, transforms=1 if self.k == 1 else 3, hidden_features=(96, 96)
+        )
 
     @classmethod
     def around(cls, codes: FloatArray) -> _Network:
