@@ -61,6 +61,20 @@ def test_where_the_compiler_fails_training_goes_on(monkeypatch):
     assert "compile" not in compiled.choices_.reasons
 
 
+def test_a_compiled_step_with_another_gradient_is_not_used(monkeypatch):
+    def wrong(plain: Any, **_: Any) -> Any:
+        def step(*args: Any) -> Any:
+            parts, gradient = plain(args[0], torch.default_generator, args[2])
+            return parts, gradient.mul_(1.1)
+
+        return step
+
+    monkeypatch.setattr(torch, "compile", wrong)
+    with pytest.warns(IsthmusWarning, match=r"its gradient is 10\.0% off"):
+        compiled = fitted(True)
+    assert compiled.history_.rows == fitted(False).history_.rows
+
+
 @pytest.mark.parametrize(
     ("network", "steps", "device", "worth"),
     [

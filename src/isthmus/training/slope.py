@@ -28,6 +28,8 @@ __all__ = ["CompiledSlope", "Slope", "Steps", "worth_compiling"]
 
 _WORTH_COMPILING = 20_000  # steps: at half a millisecond each they save the compiler's ten seconds
 
+_ALIKE = 0.05  # of the gradient's length; bfloat16 alone is some 0.01 off
+
 _TRACING = {
     "trace_autograd_ops": True,  # the gradient's are compiled with the loss's
     "recompile_limit": 2**62,  # however many networks a process trains, each is compiled
@@ -90,8 +92,8 @@ class CompiledSlope:
     """A slope whose whole batches go through TorchInductor once the objective is the final one.
 
     The others, of another size or weight, would have to be compiled anew. What the compiler made
-    it keeps in its own folder (``TORCHINDUCTOR_CACHE_DIR``). Where it fails, or there is none,
-    training goes on without and says so.
+    it keeps in its own folder (``TORCHINDUCTOR_CACHE_DIR``). Where it fails, there is none, or
+    its first gradient is not the plain one, training goes on without and says so.
 
     Args:
         slope: what to compile.
@@ -110,11 +112,30 @@ class CompiledSlope:
         whole = len(samples.x) == self.batch_size
         if self.works and whole and epoch >= self.slope.objective.settled:
             try:
+                if self._compiled is None:
+                    return self._first(samples, generator)
                 return self._fast(samples, generator)
             except Exception as error:
                 self.works = False
                 _warn(error)
         return self.slope(samples, generator, epoch)
+
+    def _first(
+        self, samples: Samples, generator: Generator
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
+        """The compiled step, once it has been held against the plain one."""
+        before = generator.get_state()
+        parts, gradient = self._fast(samples, generator)
+        gradient = gradient.clone()  # both are written to one place
+        after = generator.get_state()
+        generator.set_state(before)
+        _, plain = self.slope(samples, generator, self.slope.objective.settled)
+        generator.set_state(before)
+        error, size = (gradient - plain).norm(), plain.norm()
+        if not error <= _ALIKE * size:
+            raise RuntimeError(f"its gradient is {float(error / size):.1%} off")
+        generator.set_state(after)
+        return parts, gradient
 
     def _fast(self, samples: Samples, generator: Generator) -> tuple[Mapping[str, Tensor], Tensor]:
         with warnings.catch_warnings(), _lent(generator):
