@@ -15,7 +15,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise, product
@@ -52,6 +52,7 @@ PIXELS = 64
 PIXEL = 2 * 3.5 * 60 / 255  # arcmin: two by two of the N-body maps' own, 3.5 degrees in 255
 ELLIPTICITY = 0.3  # standard deviation of each component of a galaxy's shape
 HUBBLE_RADIUS = 2997.92458  # c / H0, Mpc/h
+BLOCK = 1 << 15  # places at a time
 TEMPERATURE = 2.7255  # of the microwave background, K (Fixsen 2009)
 
 
@@ -168,36 +169,56 @@ class Mesh:
 
     def density(self, at: FloatArray) -> FloatArray:
         """The contrast of particles at places ``(3, n)``, by clouds in cells."""
-        total = np.zeros(self.cells**3)
-        for index, weight in _clouds(at, self.cells, self.side):
-            total += np.bincount(index, weight, minlength=total.size)
-        contrast = (total / (at.shape[1] / total.size) - 1).astype(np.float32)
-        return contrast.reshape((self.cells,) * 3)
+        return _dealt(at, self.cells, self.side).astype(np.float32)
 
-    def gathered(self, fields: list[FloatArray], at: FloatArray) -> FloatArray:
+    def gathered(self, fields: Iterable[FloatArray], at: FloatArray) -> FloatArray:
         """Fields at places ``(3, n)``, by the same clouds: ``(len(fields), n)``."""
-        flat = [field.ravel() for field in fields]
-        found = np.zeros((len(fields), at.shape[1]), np.float32)
-        for index, weight in _clouds(at, self.cells, self.side):
-            for into, field in zip(found, flat, strict=True):
-                into += weight * field[index]
+        flat = [np.pad(field, (0, 1), mode="wrap").ravel() for field in fields]
+        found = np.zeros((len(flat), at.shape[1]), np.float32)
+        for block in _blocks(at):
+            for index, weight in _clouds(at[:, block], self.cells, self.side):
+                for into, field in zip(found, flat, strict=True):
+                    into[block] += weight * field[index]
         return found
 
 
+def _dealt(at: FloatArray, cells: int, side: float) -> FloatArray:
+    """The contrast of particles ``(d, n)`` on a periodic grid in any dimension ``d``."""
+    wide = (cells + 1,) * len(at)
+    total = np.zeros(np.prod(wide))
+    for block in _blocks(at):
+        for index, weight in _clouds(at[:, block], cells, side):
+            low = index.min()  # neighbours in a block are neighbours in the box
+            dealt = np.bincount(index - low, weight)
+            total[low : low + len(dealt)] += dealt
+    grid = total.reshape(wide)
+    for axis in range(len(at)):  # the last cell along each axis is the first
+        grid = np.moveaxis(grid, axis, 0)
+        grid[0] += grid[-1]
+        grid = np.moveaxis(grid[:-1], 0, axis)
+    return grid / grid.mean() - 1
+
+
+def _blocks(at: FloatArray) -> list[slice]:
+    """Few enough places at a time that their arrays stay near the processor."""
+    return [slice(first, first + BLOCK) for first in range(0, at.shape[1], BLOCK)]
+
+
 def _clouds(at: FloatArray, cells: int, side: float) -> Iterator[tuple[Array, FloatArray]]:
-    """The cells that each place shares in, and its shares, for places in any dimension."""
-    scaled = at * np.float32(cells / side) - np.float32(0.5)
-    lower = np.floor(scaled)
-    share = scaled - lower
-    first = lower.astype(np.int32) % cells
-    second = (first + 1) % cells
+    """The cells that each place shares in, and its shares.
+
+    Cells are counted on a grid of one more along each axis, so that neighbours need no wrapping.
+    """
+    scaled = at * np.float32(cells / side) + np.float32(cells - 0.5)
+    lower = scaled.astype(np.int32)
+    upper = scaled - lower
+    shares, strides = (1 - upper, upper), np.array([(cells + 1) ** p for p in range(len(at))])
+    first = strides[::-1] @ (lower % cells)
     for corner in product((0, 1), repeat=len(at)):
-        index = np.zeros(at.shape[1], np.int32)
-        weight = np.ones(at.shape[1], np.float32)
-        for axis, upper in enumerate(corner):
-            index = index * cells + (second if upper else first)[axis]
-            weight = weight * (share[axis] if upper else 1 - share[axis])
-        yield index, weight
+        weight = shares[corner[0]][0]
+        for axis, far in enumerate(corner[1:], start=1):
+            weight = weight * shares[far][axis]
+        yield first + strides[::-1] @ corner, weight
 
 
 def linear_density(universe: Universe, mesh: Mesh, rng: np.random.Generator) -> Array:
@@ -248,15 +269,14 @@ def evolved(
     momentum = np.float32(pace) * (first + np.float32(2 * growth) * second)
     del first, second
     yield steps[0], at % np.float32(mesh.side)
-    force = _force(mesh, at)
+    before = steps[0]
     for now, then in pairwise(steps):
         middle = (now * then) ** 0.5
-        momentum += _kick(universe, now, middle, at=now) * force
+        momentum += _kick(universe, before, middle, at=now) * _force(mesh, at)
         grown = universe.growth(then) - universe.growth(now)
         at = (at + np.float32(grown / _pace(universe, middle)) * momentum) % np.float32(mesh.side)
+        before = middle
         yield then, at
-        force = _force(mesh, at)
-        momentum += _kick(universe, middle, then, at=then) * force
 
 
 def _pace(universe: Universe, a: float) -> float:
@@ -272,7 +292,7 @@ def _kick(universe: Universe, start: float, end: float, *, at: float) -> np.floa
 
 def _force(mesh: Mesh, at: FloatArray) -> FloatArray:
     """Minus the gradient of the potential whose Laplacian is the contrast, at the particles."""
-    return mesh.gathered(list(mesh.flow(fft.rfftn(mesh.density(at)))), at)
+    return mesh.gathered(mesh.flow(fft.rfftn(mesh.density(at))), at)
 
 
 def planes(
@@ -300,10 +320,7 @@ def planes(
 
 def projected(at: FloatArray, axis: int) -> FloatArray:
     """The surface contrast of particles ``(3, n)`` seen along an axis, ``(192, 192)``."""
-    total = np.zeros(FINE**2)
-    for index, weight in _clouds(np.delete(at, axis, 0), FINE, SIDE):
-        total += np.bincount(index, weight, minlength=total.size)
-    return (total / total.mean() - 1).reshape(FINE, FINE)
+    return _dealt(np.delete(at, axis, 0), FINE, SIDE)
 
 
 def convergence(universe: Universe, boxes: Array, rng: np.random.Generator) -> FloatArray:
