@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 
 from isthmus.cli import (  # noqa: F401 - they add themselves
     commands,
+    fetching,
     judging,
     studying,
     taking,

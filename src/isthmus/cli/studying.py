@@ -11,18 +11,30 @@ import typer
 from isthmus.cli.app import Json, app
 from isthmus.cli.telling import print_json, print_next
 
-__all__ = ["study"]
+__all__ = ["QUESTIONS", "study"]
+
+QUESTIONS = {
+    "cells": "Are cells of diseased brains told apart by what a network keeps?",
+    "genes": "Does a network find missing annotations better than SVD?",
+    "neutrinos": "Are events told apart by ten numbers learned without labels?",
+    "galaxies": "Does a network explain galaxies better than one profile?",
+    "massmaps": "Are universes told apart by noisy maps of their matter?",
+}
+
+_HELP = """Do one of the founding article's studies, beside its published figures.
+
+Its report's first table says what was published, what came out here, and why they differ.
+
+\b
+The studies:
+""" + "\n".join(f"  {name:<10}  {question}" for name, question in QUESTIONS.items())
 
 
-@app.command()
+@app.command(help=_HELP, short_help=_HELP.splitlines()[0])
 def study(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME",
-            help="Which one.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="NAME", help="One of these.", show_default=False),
     ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The folder to make.", show_default=False)
@@ -40,7 +52,7 @@ def study(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Do one of the founding article's experiments, beside its published figures."""
+    """Do one of the founding article's studies; its help is ``_HELP``."""
     from isthmus.console import Console
     from isthmus.signals import Signals
     from isthmus.studies import conduct

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from isthmus.data.catalogue import checksum, find
+from isthmus.data.catalogue import find, verify
 from isthmus.errors import UsageError
 from isthmus.report.blocks import Code, Table
 from isthmus.report.page import Page, Section, render
@@ -62,7 +62,7 @@ def conduct(
                 "format": FORMAT,
                 "command": command,
                 "study": name,
-                "fingerprint": {file: checksum(path) for file, path in files.items()},
+                "fingerprint": {file: verify(file, path) for file, path in files.items()},
                 "plan": {"study": name, "quick": quick, "seeds": numbers},
                 "versions": versions(),
                 "machine": machine(),
