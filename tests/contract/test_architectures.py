@@ -25,6 +25,7 @@ ARCHITECTURES = {
     "dense, silu": Dense((16,), "silu"),
     "convolutional": Convolutional((6, 8), hidden=12),
     "convolutional, no hidden layer": Convolutional((6, 8, 10), hidden=0),
+    "convolutions only": Convolutional((6, 8), hidden=None),
     "convolutional, wide kernel": Convolutional((6,), kernel=5, hidden=12),
     "convolutional, relu": Convolutional((6, 8), hidden=12, activation="relu"),
     "circular height": Convolutional((6, 8), hidden=12, circular=(True, False)),
@@ -37,6 +38,16 @@ PAIRS = {
     for shape in SHAPES
     if isinstance(architecture, Dense) or len(shape) > 1
 }
+
+
+def codes(architecture: Architecture, shape: tuple[int, ...]) -> int:
+    """A length of code that the architecture can give."""
+    if getattr(architecture, "hidden", 0) is not None:
+        return 4
+    halved = 2 ** len(architecture.channels)
+    return 2 * math.prod(-(-size // halved) for size in shape[:2])
+
+
 pairs = pytest.mark.parametrize(("architecture", "shape"), PAIRS.values(), ids=PAIRS)
 
 
@@ -44,11 +55,12 @@ pairs = pytest.mark.parametrize(("architecture", "shape"), PAIRS.values(), ids=P
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_shapes_and_gradients(architecture: Architecture, shape, outputs):
     d = math.prod(shape)
-    encoder = architecture.encoder(d, shape, 4)
-    decoder = architecture.decoder(4, shape, outputs * d)
+    k = codes(architecture, shape)
+    encoder = architecture.encoder(d, shape, k)
+    decoder = architecture.decoder(k, shape, outputs * d)
     x = torch.randn((3, d), requires_grad=True)
     code = encoder(x)
-    assert code.shape == (3, 4)
+    assert code.shape == (3, k)
     out = decoder(code)
     assert out.shape == (3, outputs * d)
     out.square().sum().backward()
@@ -60,7 +72,8 @@ def test_shapes_and_gradients(architecture: Architecture, shape, outputs):
 @pairs
 def test_eval_equals_train_and_rows_are_apart(architecture, shape):
     d = math.prod(shape)
-    encoder, decoder = architecture.encoder(d, shape, 4), architecture.decoder(4, shape, d)
+    k = codes(architecture, shape)
+    encoder, decoder = architecture.encoder(d, shape, k), architecture.decoder(k, shape, d)
     x = torch.randn(5, d)
     with torch.no_grad():
         trained, evaluated = (decoder(encoder.train(m)(x)) for m in (True, False))
@@ -129,6 +142,20 @@ def features(encoder: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     return torch.nn.Sequential(*layers[: [type(m) for m in layers].index(torch.nn.Flatten)])(x)
 
 
+def test_a_code_that_is_a_picture_sees_surroundings_alone():
+    shape = (16, 16)
+    encoder = Convolutional((5, 6), hidden=None).encoder(256, shape, 3 * 16)
+    x = torch.randn(1, *shape)
+    changed = x.clone()
+    changed[0, 0, 0] += 1
+    with torch.no_grad():
+        one, other = (encoder(each.flatten(1)).reshape(3, 4, 4) for each in (x, changed))
+    moved = (one != other).any(0)
+    assert moved[0, 0]
+    assert not moved[2:].any()
+    assert not moved[:, 2:].any()
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("wraps", [True, False])
 def test_rolling_rolls_the_features_where_the_axis_wraps(axis, wraps):
@@ -183,6 +210,7 @@ REFUSED = {
     "empty layer": lambda: Dense((10, 0)),
     "even kernel": lambda: Convolutional(kernel=4),
     "no channels": lambda: Convolutional((0,)),
+    "codes that fill no picture": lambda: Convolutional((4,), hidden=None).encoder(64, (8, 8), 15),
     "mixed likelihoods": lambda: Convolutional((4,)).decoder(2, (8, 8), 65),
 }
 

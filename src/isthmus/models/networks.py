@@ -87,14 +87,16 @@ class Convolutional(Architecture):
     Args:
         channels: channels after each halving, from the data inwards.
         kernel: odd width of the kernels.
-        hidden: width of a dense layer between the last convolution and the code; 0: none.
+        hidden: width of a dense layer between the last convolution and the code; 0: none; None:
+            the code has no dense layer before it, and is itself a small picture, of which each
+            place has seen its surroundings alone.
         activation: as for :class:`Dense`.
         circular: whether the height and the width wrap around, as a detector's cylinder does.
     """
 
     channels: tuple[int, ...] = (32, 64, 128)
     kernel: int = 3
-    hidden: int = 256
+    hidden: int | None = 256
     activation: Activation = "softplus"
     circular: tuple[bool, bool] = (False, False)
 
@@ -111,17 +113,27 @@ class Convolutional(Architecture):
         layers: list[nn.Module] = [_ToPlanes(sizes[0])]
         for n_in, n_out in pairwise(planes):
             layers += [self._convolution(n_in, n_out, stride=2), self._activate()]
+        if self.hidden is None:
+            depth = _depth(n_codes, sizes[-1])
+            return nn.Sequential(*layers, self._convolution(planes[-1], depth), nn.Flatten())
         layers += [nn.Flatten()]
-        return nn.Sequential(*layers, *self._dense(math.prod(sizes[-1]) * planes[-1], n_codes))
+        widest = math.prod(sizes[-1]) * planes[-1]
+        return nn.Sequential(*layers, *self._dense(widest, n_codes, self.hidden))
 
     def decoder(self, latent_dim: int, sample_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         sizes = self._sizes(sample_shape)
         if n_outputs % math.prod(sample_shape):
             raise UsageError("a convolutional decoder needs the same likelihood for every value")
         planes = (*reversed(self.channels), n_outputs // math.prod(sizes[0]))
-        widest = math.prod(sizes[-1]) * planes[0]
-        layers: list[nn.Module] = [*self._dense(latent_dim, widest), self._activate()]
-        layers += [nn.Unflatten(1, (planes[0], *sizes[-1]))]
+        layers: list[nn.Module]
+        if self.hidden is None:
+            depth = _depth(latent_dim, sizes[-1])
+            layers = [nn.Unflatten(1, (depth, *sizes[-1])), self._convolution(depth, planes[0])]
+            layers += [self._activate()]
+        else:
+            widest = math.prod(sizes[-1]) * planes[0]
+            layers = [*self._dense(latent_dim, widest, self.hidden), self._activate()]
+            layers += [nn.Unflatten(1, (planes[0], *sizes[-1]))]
         steps = zip(planes[:-1], planes[1:], reversed(sizes[:-1]), strict=True)
         for n_in, n_out, size in steps:
             layers += [nn.Upsample(size=size), self._convolution(n_in, n_out), self._activate()]
@@ -156,13 +168,13 @@ class Convolutional(Architecture):
             return convolution
         return nn.Sequential(_Padding(self.kernel // 2, self.circular), convolution)
 
-    def _dense(self, n_in: int, n_out: int) -> list[nn.Module]:
-        if not self.hidden:
+    def _dense(self, n_in: int, n_out: int, hidden: int) -> list[nn.Module]:
+        if not hidden:
             return [_initialised(nn.Linear(n_in, n_out), self.activation)]
         return [
-            _initialised(nn.Linear(n_in, self.hidden), self.activation),
+            _initialised(nn.Linear(n_in, hidden), self.activation),
             self._activate(),
-            _initialised(nn.Linear(self.hidden, n_out), self.activation),
+            _initialised(nn.Linear(hidden, n_out), self.activation),
         ]
 
     def _activate(self) -> nn.Module:
@@ -203,6 +215,17 @@ class _Padding(nn.Module):
         for amounts, wraps in zip((height, width), self.circular, strict=True):
             x = F.pad(x, amounts, mode="circular" if wraps else "constant")
         return x
+
+
+def _depth(n_codes: int, size: tuple[int, int]) -> int:
+    """Channels of a code that is a picture."""
+    places = math.prod(size)
+    if n_codes % places:
+        raise UsageError(
+            f"latent_dim should be a multiple of {places}, the places of a code of "
+            f"{size[0]}x{size[1]}, but got {n_codes}"
+        )
+    return n_codes // places
 
 
 def _initialised(layer: nn.Linear | nn.Conv2d, activation: str) -> nn.Module:
