@@ -13,6 +13,7 @@ from isthmus.analysis.comparison import (
     median_interval,
     number,
     paired_difference,
+    student_interval,
     verdict,
     wilson,
 )
@@ -201,3 +202,15 @@ def test_unlike_measures_are_not(pair):
 def test_wrong_arguments_are_refused(call, error):
     with pytest.raises(error):
         call()
+
+
+def test_students_interval_holds_the_truth_as_often_as_it_says():
+    samples = np.random.default_rng(0).normal(5, 2, size=(2000, 3))
+    held = [i.low < 5 < i.high for i in map(student_interval, samples)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_has_no_interval_of_students():
+    interval = student_interval([2.0])
+    assert interval.estimate == 2
+    assert np.isnan([interval.low, interval.high]).all()

@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 
 from isthmus.analysis import entries
 from isthmus.analysis.comparison import mean_interval
-from isthmus.analysis.entries import entry_scores
+from isthmus.analysis.entries import entry_gains, entry_scores, ranking
 from isthmus.data.dataset import Dataset
 from isthmus.data.entries import hold_out_entries
 from isthmus.errors import DataError, UsageError
@@ -206,3 +206,28 @@ def test_how_well_the_frequency_of_a_term_tells_annotations(data_folder, branch,
     found = entry_scores(data.x, predicted, hidden, observed=masked.mask, n_resamples=100)
     assert found["r2"].estimate == pytest.approx(0, abs=0.02)
     assert found["auc"].estimate == pytest.approx(known, abs=0.02)
+
+
+def test_a_gain_is_the_difference_and_pairing_narrows_it():
+    x, predicted, hidden = problem(n=200)
+    better = predicted + 0.05 * x
+    one, other = (entry_scores(x, each, hidden) for each in (better, predicted))
+    gains = entry_gains(x, better, predicted, hidden)
+    for name, gain in gains.items():
+        assert gain.estimate == pytest.approx(one[name].estimate - other[name].estimate)
+    assert gains["auc"].low > 0
+    width = one["auc"].high - one["auc"].low
+    assert gains["auc"].high - gains["auc"].low < 0.7 * width
+
+
+def test_nothing_is_gained_over_the_same():
+    x, predicted, hidden = problem()
+    for gain in entry_gains(x, predicted, predicted, hidden).values():
+        assert (gain.estimate, gain.low, gain.high) == (0, 0, 0)
+
+
+def test_a_ranking_is_scikit_learns():
+    x, predicted, hidden = problem(steps=7)
+    truth, guess = x[hidden], predicted[hidden]
+    expected = roc_auc_score(truth, guess), average_precision_score(truth, guess)
+    assert ranking(truth, guess) == pytest.approx(expected)

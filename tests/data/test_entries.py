@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from isthmus.data.dataset import Dataset
-from isthmus.data.entries import hold_out_entries
+from isthmus.data.entries import asked_entries, hide_ones, hold_out_entries
 from isthmus.errors import DataError, UsageError
 
 
@@ -124,3 +124,58 @@ def test_the_fraction_is_checked(fraction):
 def test_what_cannot_be_hidden_is_refused(data, fraction, message):
     with pytest.raises(DataError, match=message):
         hold_out_entries(data, fraction, seed=0)
+
+
+def test_hidden_ones_are_counted_and_uniform():
+    x = binary(60, 30, 0.2).x
+    counts = sum(hide_ones(x, 0.1, seed).astype(int) for seed in range(300))
+    assert not counts[x == 0].any()
+    assert hide_ones(x, 0.1, 0).sum() == round(0.1 * x.sum())
+    variance = 30 * 0.9
+    chi_squared = (np.square(counts[x == 1] - 30) / variance).sum()
+    n = int(x.sum())
+    assert abs(chi_squared - n) < 5 * np.sqrt(2 * n)
+
+
+def test_twins_lose_the_same_and_are_counted_once():
+    x = np.repeat(binary(20, 15, 0.4).x, [1, 5] * 10, axis=0)
+    groups = np.repeat(np.arange(20), [1, 5] * 10)
+    hidden = hide_ones(x, 0.2, seed=3, groups=groups)
+    first = np.unique(groups, return_index=True)[1]
+    np.testing.assert_array_equal(hidden, hidden[first][groups])
+    assert hidden[first].sum() == round(0.2 * x[first].sum())
+    asked = asked_entries(x, hidden, groups=groups)
+    assert not asked[np.setdiff1d(np.arange(len(x)), first)].any()
+    np.testing.assert_array_equal(asked[first], (x[first] == 0) | hidden[first])
+
+
+def test_without_groups_every_zero_that_is_seen_is_asked():
+    x = binary(40, 20, 0.3).x
+    hidden = hide_ones(x, 0.1, seed=0)
+    np.testing.assert_array_equal(asked_entries(x, hidden), (x & ~hidden) == 0)
+
+
+def test_ones_are_hidden_where_they_may_be():
+    x = binary(40, 20, 0.3).x
+    among = np.arange(20) % 2 == np.arange(40)[:, None] % 2
+    hidden = hide_ones(x, 0.1, seed=0, among=among)
+    assert hidden.sum() == round(0.1 * x.sum())
+    assert not hidden[~among].any()
+
+
+@pytest.mark.parametrize(
+    ("x", "groups", "message"),
+    [
+        ([[0, 2], [1, 0]], None, "values 0 and 1 alone"),
+        ([[0, 1], [1, 0]], [0, 0], "rows of a group differ"),
+        ([[0, 1], [1, 0]], None, "0 ones to hide of 2 that may be"),
+    ],
+)
+def test_what_has_no_ones_to_hide_is_refused(x, groups, message):
+    with pytest.raises(DataError, match=message):
+        hide_ones(np.array(x), 0.1, 0, groups=groups)
+
+
+def test_hiding_ones_checks_the_fraction():
+    with pytest.raises(UsageError, match="fraction should be in"):
+        hide_ones(np.eye(4), 0.6, 0)

@@ -24,6 +24,7 @@ __all__ = [
     "number",
     "paired_difference",
     "pooled_interval",
+    "student_interval",
     "verdict",
     "wilson",
 ]
@@ -123,6 +124,29 @@ def pooled_interval(values: Array, *, groups: Array | None, seed: int) -> Interv
     """
     interval = mean_interval(values, groups=groups, seed=seed)
     return mean_interval(values, seed=seed) if math.isnan(interval.low) else interval
+
+
+def student_interval(values: Array, *, level: float = 0.95) -> Interval:
+    """Mean of independent ``values (n,)``, such as one a seed, with Student's t interval.
+
+    With one value the ends are NaN.
+
+    Raises:
+        DataError: values are not one finite column.
+        UsageError: the level is not in (0, 1).
+
+    Example:
+        >>> interval = student_interval([1.0, 2.0, 3.0])
+        >>> interval.estimate, round(interval.low, 2), round(interval.high, 2)
+        (2.0, -0.48, 4.48)
+    """
+    values = _column(values)
+    _check_level(level)
+    estimate, n = float(values.mean()) if len(values) else math.nan, len(values)
+    if n < 2:
+        return Interval(estimate, math.nan, math.nan, level)
+    half = float(stats.t.isf((1 - level) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n))
+    return Interval(estimate, estimate - half, estimate + half, level)
 
 
 def median_interval(values: Array, *, level: float = 0.95) -> Interval:

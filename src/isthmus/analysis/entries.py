@@ -14,7 +14,7 @@ from isthmus.analysis.comparison import BLOCK_CELLS, FEWEST_UNITS, Interval, exp
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["entry_scores", "entry_table"]
+__all__ = ["entry_gains", "entry_scores", "entry_table", "ranking"]
 
 LEVEL = 0.95
 
@@ -74,8 +74,74 @@ def entry_scores(
         >>> round(scores["rmse"].estimate, 4), scores["auc"].estimate
         (0.2708, 1.0)
     """
+    return _measured(x, (predicted,), hidden, observed, seed, n_resamples)
+
+
+def entry_gains(
+    x: Array,
+    a: Array,
+    b: Array,
+    hidden: BoolArray,
+    *,
+    observed: BoolArray | None = None,
+    seed: int = 0,
+    n_resamples: int = 1000,
+) -> dict[str, Interval]:
+    """By how much predictions ``a`` score above ``b`` for the same entries, in each measure.
+
+    Paired: both are scored on the same resampled rows. Otherwise as :func:`entry_scores`, whose
+    arguments the others are; of ``rmse`` a gain is negative.
+
+    Example:
+        >>> x = np.array([[0, 1], [1, 0], [0, 1], [1, 1]])
+        >>> gains = entry_gains(x, x * 1.0, 1.0 - x, np.ones((4, 2), bool))
+        >>> gains["auc"].estimate, gains["rmse"].estimate
+        (1.0, -1.0)
+    """
+    return _measured(x, (a, b), hidden, observed, seed, n_resamples)
+
+
+def ranking(truth: Array, predicted: Array) -> tuple[float, float]:
+    """AUC and average precision of predictions ``(n,)`` for values 0 and 1, as defined above.
+
+    Example:
+        >>> ranking(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.5, 0.9]))
+        (0.75, 0.8333333333333333)
+    """
+    truth, guess = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
+    found = _Ranking.of(truth, guess, np.zeros(len(truth), np.intp))(np.ones((1, 1)))
+    return float(found["auc"][0]), float(found["average_precision"][0])
+
+
+def _measured(
+    x: Array,
+    predictions: tuple[Array, ...],
+    hidden: BoolArray,
+    observed: BoolArray | None,
+    seed: int,
+    n_resamples: int,
+) -> dict[str, Interval]:
+    """Each measure of the first prediction, less that of the second if there is one."""
     if n_resamples < 1:
         raise UsageError(f"n_resamples should be at least 1 but got {n_resamples}")
+    measures = [_measures(x, predicted, hidden, observed) for predicted in predictions]
+    cells = np.asarray(hidden, np.bool_).reshape(len(hidden), -1)
+    n_rows, block = int(cells.any(axis=1).sum()), max(1, BLOCK_CELLS // int(cells.sum()))
+
+    def measured(times: FloatArray) -> _Measures:
+        first, *others = (measure(times) for measure in measures)
+        return {name: value - sum(o[name] for o in others) for name, value in first.items()}
+
+    found = [measured(times) for times in _resampled(n_rows, n_resamples, block, seed)]
+    return {
+        name: _interval(float(value[0]), np.concatenate([part[name] for part in found]), n_rows)
+        for name, value in measured(np.ones((1, n_rows))).items()
+    }
+
+
+def _measures(
+    x: Array, predicted: Array, hidden: BoolArray, observed: BoolArray | None
+) -> Callable[[FloatArray], _Measures]:
     x, predicted, hidden, seen = _flat(x, predicted, hidden, observed)
     row, column = np.nonzero(hidden)
     unit = np.unique(row, return_inverse=True)[1]
@@ -84,17 +150,7 @@ def entry_scores(
     parts: list[_Part] = [_Squares.of(truth, guess, mean[column], weight[column], unit)]
     if np.isin(x[hidden | seen], (0, 1)).all():
         parts.append(_Ranking.of(truth, guess, unit))
-
-    def measures(times: FloatArray) -> _Measures:
-        return {name: values for part in parts for name, values in part(times).items()}
-
-    n_rows = int(unit.max()) + 1
-    block = max(1, BLOCK_CELLS // len(unit))
-    found = [measures(times) for times in _resampled(n_rows, n_resamples, block, seed)]
-    return {
-        name: _interval(float(value[0]), np.concatenate([part[name] for part in found]), n_rows)
-        for name, value in measures(np.ones((1, n_rows))).items()
-    }
+    return lambda times: {name: value for part in parts for name, value in part(times).items()}
 
 
 def entry_table(
