@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from torch import Generator, Tensor
 
 from isthmus.errors import UsageError
@@ -19,6 +21,7 @@ from isthmus.models.corruption import (
     Masking,
     PoissonNoise,
     SaltAndPepper,
+    Smoothing,
     Symmetry,
 )
 from isthmus.models.specification import from_json, members, to_json
@@ -50,6 +53,15 @@ def mirrored(x: Tensor) -> Tensor:
     return torch.stack([pictures.flip(a).flatten(1) for a in axes])
 
 
+def blurred(x: Tensor, power: int = 1) -> Tensor:
+    """By the beam's weights, or by their squares."""
+    rows, columns = (
+        torch.from_numpy(gaussian_filter1d(np.eye(size), 0.7, axis=0)).float() ** power
+        for size in SHAPE[:2]
+    )
+    return torch.einsum("ij,kl,njlc->nikc", rows, columns, x.unflatten(1, SHAPE)).flatten(1)
+
+
 CASES = {
     "noise": Case(GaussianNoise(0.3), lambda x: x, lambda x: torch.full_like(x, 0.09)),
     "masking": Case(Masking(0.4), lambda x: 0.6 * x, lambda x: 0.24 * x**2),
@@ -64,6 +76,12 @@ CASES = {
         Symmetry(transpose=False),
         lambda x: mirrored(x).mean(0),
         lambda x: mirrored(x).var(0, correction=0),
+        apart=False,
+    ),
+    "noise, then smoothing": Case(
+        GaussianNoise(0.3) + Smoothing(0.7),
+        blurred,
+        lambda x: 0.09 * blurred(torch.ones_like(x), power=2),
         apart=False,
     ),
     "noise, then masking": Case(
@@ -107,7 +125,7 @@ def test_mean_and_variance_are_as_stated(case):
 @cases
 def test_values_are_damaged_apart_from_one_another(case):
     if not case.apart:
-        pytest.skip("whole pictures are turned")
+        pytest.skip("whole pictures are turned or blurred")
     seen = case.corruption(CLEAN.repeat(500, 1), Generator().manual_seed(1), SHAPE)
     damage = (seen - CLEAN.repeat(500, 1)).reshape(500, -1)
     first = damage - damage.mean(0)
@@ -123,7 +141,9 @@ def test_json_round_trip(case):
 
 
 def test_every_corruption_has_a_case():
-    assert {type(c.corruption).__name__ for c in CASES.values()} == set(members(Corruption))
+    steps = [getattr(c.corruption, "steps", ()) for c in CASES.values()]
+    tried = [c.corruption for c in CASES.values()] + [each for many in steps for each in many]
+    assert {type(each).__name__ for each in tried} == set(members(Corruption))
 
 
 def test_whole_pixels_are_masked_across_channels():
@@ -160,6 +180,7 @@ REFUSED = {
     "infinite noise": lambda: GaussianNoise(float("inf")),
     "certain": lambda: Masking(1.0),
     "impossible": lambda: SaltAndPepper(0.0),
+    "no beam": lambda: Smoothing(0.0),
     "no counts": lambda: PoissonNoise(-1.0),
 }
 
@@ -178,6 +199,15 @@ def test_all_eight_symmetries_of_the_square_are_as_frequent():
     turns = [torch.rot90(torch.arange(9.0).view(3, 3), k) for k in range(4)]
     assert squares == {tuple(t.flatten().tolist()) for s in turns for t in (s, s.T)}
     assert (counts - 1000).abs().max() < 150
+
+
+def test_smoothing_is_a_gaussian_beam_mirrored_at_the_edges_and_needs_pictures():
+    x = torch.rand((2, 9, 7, 3), generator=Generator().manual_seed(0), dtype=torch.float64)
+    seen = Smoothing(1.5)(x.flatten(1), Generator(), (9, 7, 3)).reshape(x.shape)
+    expected = gaussian_filter(x.numpy(), (0, 1.5, 1.5, 0), mode="reflect")
+    torch.testing.assert_close(seen, torch.from_numpy(expected))
+    with pytest.raises(UsageError, match="needs pictures"):
+        Smoothing()(torch.zeros(2, 5), Generator(), (5,))
 
 
 def test_oblong_pictures_cannot_be_transposed():

@@ -5,13 +5,17 @@ Each maps samples ``(batch, d)`` in model units to damaged ones of the same shap
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Generator, Tensor
 
+from isthmus.contracts import FloatArray
 from isthmus.errors import UsageError
 
 __all__ = [
@@ -21,6 +25,7 @@ __all__ = [
     "Masking",
     "PoissonNoise",
     "SaltAndPepper",
+    "Smoothing",
     "Symmetry",
 ]
 
@@ -160,6 +165,45 @@ class Symmetry(Corruption):
         if self.transpose:
             pictures = _some(pictures, pictures.transpose(1, 2), generator)
         return pictures.flatten(1)
+
+
+@dataclass(frozen=True)
+class Smoothing(Corruption):
+    """Blur each picture, mirrored at its edges, by a Gaussian beam.
+
+    After noise it is the blurred, noisy picture of which the target is the sharp and clean one.
+
+    Args:
+        width: standard deviation of the beam, pixels.
+    """
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a width that is not positive."""
+        if not 0 < self.width < math.inf:
+            raise UsageError(f"width should be in (0, inf) but got {self.width}")
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        if len(sample_shape) < 2:
+            raise UsageError(
+                f"Smoothing needs pictures, but samples have shape {sample_shape}",
+                remedy="leave it out",
+            )
+        pictures = x.unflatten(1, sample_shape)
+        for axis, size in enumerate(sample_shape[:2], start=1):
+            beam = torch.as_tensor(_beam(size, self.width), dtype=x.dtype, device=x.device)
+            pictures = torch.tensordot(pictures, beam, ([axis], [1])).movedim(-1, axis)
+        return pictures.flatten(1)
+
+
+@functools.lru_cache(maxsize=16)
+def _beam(size: int, width: float) -> FloatArray:
+    """The matrix that blurs a row of ``size`` pixels."""
+    blurred: FloatArray = ndimage.gaussian_filter1d(np.eye(size), width, axis=0, mode="reflect")
+    return blurred
 
 
 def _some(these: Tensor, those: Tensor, generator: Generator) -> Tensor:
