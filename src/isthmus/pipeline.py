@@ -365,7 +365,7 @@ class _Stages:
     def _train(self, train: Array, held_out: Array) -> None:
         network = self._network()
         validation = self.data[held_out] if len(held_out) else None
-        network.fit(self.data[train], validation=validation, hooks=self._hooks(network, train))
+        network.fit(self.data[train], validation=validation, hooks=self._hooks())
         network.save(self.folder / "model")
         write_rows(self.folder / "history.jsonl", network.history_.rows)
         self.card["choices"] = {
@@ -384,14 +384,13 @@ class _Stages:
     def _svd(self, data: Dataset) -> TruncatedSVD:
         return self.plan.baseline(self._latents(), data.sample_shape).fit(data)
 
-    def _hooks(self, network: NetworkEstimator, train: Array) -> Hooks:
+    def _hooks(self) -> Hooks:
         def told(state: Progress) -> None:
             parts = ", ".join(f"{name} {value:.4g}" for name, value in state.parts.items())
             text = f"epoch {state.epoch + 1} of at most {state.epochs}  {parts} nats"
             self.watch.progress(state.samples, state.total, text)
 
-        every = max(1, network.planned_epochs(len(train)) // 10)
-        checkpoints = Checkpoints(self.folder / "checkpoints", every)
+        checkpoints = Checkpoints(self.folder / "checkpoints", every=0)
         return Hooks(checkpoints, told, self.watch.interrupted)
 
     def _recall_fit(self) -> None:

@@ -42,7 +42,9 @@ def study(
     quick: Annotated[
         bool, typer.Option("--quick", help="Show every step, in less than a minute.")
     ] = False,
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, for intervals.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Repetitions, for intervals; a quick trial has one.")
+    ] = 3,
     data: Annotated[
         Path | None,
         typer.Option(help="Where the data sets lie; else ISTHMUS_DATA, or what was fetched."),
@@ -54,21 +56,28 @@ def study(
 ) -> None:
     """Do one of the founding article's studies; its help is ``_HELP``."""
     from isthmus.console import Console
-    from isthmus.signals import Signals
+    from isthmus.signals import Interrupted, Signals, Terminated
     from isthmus.studies import conduct
 
     flags = " --quick" if quick else "" if seeds == 3 else f" --seeds {seeds}"
-    with Signals() as signals, Console(signals) as console:
-        found = conduct(
-            name,
-            out,
-            quick=quick,
-            seeds=seeds,
-            data=data,
-            resume=resume,
-            watch=console,
-            command=f"isthmus study {name}{flags} -o RUN",
-        )
+    try:
+        with Signals() as signals, Console(signals) as console:
+            found = conduct(
+                name,
+                out,
+                quick=quick,
+                seeds=seeds,
+                data=data,
+                resume=resume,
+                watch=console,
+                command=f"isthmus study {name}{flags} -o RUN",
+            )
+    except (Interrupted, Terminated):
+        if out.exists():
+            place = flags + ("" if data is None else f" --data {shlex.quote(str(data))}")
+            told = f"isthmus study {name}{place} -o {shlex.quote(str(out))} --resume"
+            typer.echo(f"go on with: {told}", err=True)
+        raise
     if as_json:
         print_json(
             {

@@ -277,8 +277,8 @@ def _sweep(folder: Path) -> None:
 
 
 def _has_progress(folder: Path) -> bool:
-    kept = (folder / "model").is_dir() or (folder / "results").is_dir()
-    return kept or any((folder / "checkpoints").glob("*-*[0-9]"))
+    kept = any((folder / name).is_dir() for name in ("model", "models", "results", "runs"))
+    return kept or any((folder / "checkpoints").rglob("state.json"))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from isthmus.training.loop import INTERRUPTED
 __all__ = ["Ledger"]
 
 _SAME = {
+    "study": "the study differs",
     "fingerprint": "the data differ",
     "splits": "the split given differs",
     "plan": "the settings differ",
@@ -101,15 +102,15 @@ class Ledger:
         self.log(f"{name} {seconds:.3f} s")
         if "stages" in self.card:
             self.card["stages"][name] = "done"
-            self._keep()
+            self.keep()
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
         with (self.folder / "log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
-    def _keep(self) -> None:
-        """The card last: what it calls done is there."""
+    def keep(self) -> None:
+        """Write the books; the card last: what it calls done is there."""
         stages = self.card["stages"]
         rows = (row for stage in stages for row in self._warned.get(stage, []))
         write_rows(self.folder / "warnings.jsonl", rows)

@@ -68,6 +68,7 @@ def conduct(
                 "machine": machine(),
             }
         )
+        ledger.keep()  # what was begun can be gone on with, from its first checkpoint
         notebook = Notebook(place, quick, numbers, folder, watch or Silent(), ledger)
         found = study.run(notebook)
         with ledger.stage("report"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from isthmus.estimators.saving import SavedEstimator
 from isthmus.pipeline import analyse
 from isthmus.report.blocks import Picture
 from isthmus.report.keeping import keep
+from isthmus.report.page import Section
+from isthmus.report.story.teller import Teller
 from isthmus.runs.folder import Run, load_model, read_arrays, write_arrays
 from isthmus.runs.ledger import Ledger
 from isthmus.storage import read_json, write_json
@@ -80,6 +83,7 @@ class Notebook:
         """
         path = self.folder / "models" / key
         self._once(key, lambda: fit(self._hooks(key)).save(path))
+        shutil.rmtree(self.folder / "checkpoints" / key, ignore_errors=True)
         model: M = load_model(path)
         return model
 
@@ -95,6 +99,11 @@ class Notebook:
         watch = _Within(self.watch)
         self._once(key, lambda: analyse(data, path, resume=True, watch=watch, **settings))
         return Run(path)
+
+    def told(self, key: str, tell: Callable[[Teller], Section | None]) -> tuple[Section, ...]:
+        """A section of the report of a run in ``runs/KEY``; none where it has nothing to say."""
+        section = tell(Teller(Run(self.folder / "runs" / key)))
+        return () if section is None else (section.within(f"runs/{key}"),)
 
     def picture(
         self,
@@ -120,7 +129,7 @@ class Notebook:
             text = f"{key}: epoch {state.epoch + 1} of at most {state.epochs}"
             self.watch.progress(state.samples, state.total, text)
 
-        return Hooks(Checkpoints(self.folder / "checkpoints" / key), told)
+        return Hooks(Checkpoints(self.folder / "checkpoints" / key, every=0), told)
 
 
 class _Within(Silent):

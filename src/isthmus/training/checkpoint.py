@@ -46,7 +46,7 @@ class Checkpoints:
 
     Args:
         folder: where they lie.
-        every: epochs between them.
+        every: epochs between them; 0: a tenth of all that are planned.
     """
 
     folder: Path

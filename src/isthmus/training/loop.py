@@ -339,7 +339,8 @@ class Trainer:
             self.hooks.checkpoints.save(self._rescued, passing=True)
 
     def _due(self, checkpoints: Checkpoints) -> bool:
-        return len(self.history.rows) % checkpoints.every == 0
+        every = checkpoints.every or max(1, self.settings.epochs // 10)
+        return len(self.history.rows) % every == 0
 
     def _reduce_on_plateau(self, epoch: int) -> None:
         if self.settings.schedule != "plateau" or self.settings.patience is None:
