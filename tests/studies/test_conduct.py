@@ -197,6 +197,14 @@ def test_interrupted_it_says_how_to_go_on(tiny: Tiny, run_cli, tmp_path):
     assert (tmp_path / "a b" / "report.html").is_file()
 
 
+@pytest.mark.parametrize("command", ["report run", "check run", "sample run -o x.npy"])
+def test_its_folder_is_no_run(command, tiny: Tiny, run_cli, tmp_path):
+    conduct("tiny", tmp_path / "run", quick=True)
+    ended, _, stderr = run_cli(*command.split())
+    assert (ended, len(stderr.splitlines())) == (7, 1)
+    assert "run: holds a study, not a run; open its report.html, or a run in" in stderr
+
+
 def test_help_lists_every_study_in_lines_that_fit(run_cli):
     assert set(NAMES) <= set(QUESTIONS)
     ended, stdout, _ = run_cli("study", "--help")

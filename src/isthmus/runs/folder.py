@@ -214,7 +214,9 @@ def open_run(path: str | PathLike[str]) -> Run:
         raise RunCorruptError(
             "is no run folder", where=path, remedy="make one with: isthmus fit DATA -o RUN"
         )
-    run.card  # noqa: B018 - refuse it now, not at first use
+    if "study" in run.card:
+        remedy = "open its report.html, or a run in its folder runs/"
+        raise RunCorruptError("holds a study, not a run", where=path, remedy=remedy)
     return run
 
 
