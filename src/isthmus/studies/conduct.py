@@ -105,7 +105,7 @@ _QUICK = (
 
 
 def _page(study: Study, found: Outcome, card: dict[str, Any]) -> Page:
-    first = Section("Published and ours", (study.question, *found.sentences), (found.table(),))
+    first = Section("Published and ours", found.sentences, (found.table(),))
     return Page(
         study.title,
         subtitle=study.question,
