@@ -123,7 +123,7 @@ class Universe:
 DEGENERACY = 0.8 * 0.26**0.5  # sigma_8 omega_m^0.5 of the N-body maps
 UNIVERSES = tuple(
     Universe(omega_m, round(DEGENERACY / omega_m**0.5, 4))
-    for omega_m in (0.154, 0.2, 0.26, 0.338, 0.44)  # a factor of 1.3 apart
+    for omega_m in (0.154, 0.2, 0.26, 0.338, 0.44, 0.09, 0.75)  # a factor of 1.3 or 1.7 apart
 )
 
 
