@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isthmus.report.blocks import Block
+from isthmus.report.blocks import Block, Movie, Picture
 
 __all__ = ["Page", "Section", "render"]
 
@@ -41,6 +41,22 @@ class Section:
             'what-is-log-p-x'
         """
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
+
+    def within(self, folder: str) -> Section:
+        """The same for a page outside the folder in which its blocks' files lie.
+
+        Example:
+            >>> from isthmus.report.blocks import Code
+            >>> Section("Data", blocks=(Code("isthmus --help"),)).within("runs/a").title
+            'Data'
+        """
+        blocks = [
+            replace(block, files=tuple(f"{folder}/{file}" for file in block.files))
+            if isinstance(block, Picture | Movie)
+            else block
+            for block in self.blocks
+        ]
+        return replace(self, blocks=tuple(blocks))
 
 
 @dataclass(frozen=True)

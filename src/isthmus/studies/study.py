@@ -13,7 +13,9 @@ from isthmus.studies.notebook import Notebook
 
 __all__ = ["NAMES", "Comparison", "Outcome", "Study", "named"]
 
-NAMES: tuple[str, ...] = ()  # one a line
+NAMES: tuple[str, ...] = (
+    "cells",
+)
 
 
 @dataclass(frozen=True)
