@@ -37,6 +37,7 @@ _HOMES = {
         "TruncatedSVD",
         "VariationalAutoencoder",
     ),
+    "isthmus.models.blobs": ("Blobs",),
     "isthmus.models.corruption": (
         "Corruption",
         "GaussianNoise",

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from isthmus.errors import DataError, UsageError
+from isthmus.models.blobs import Blobs
 from isthmus.models.networks import Architecture, Convolutional, Dense
 from isthmus.models.specification import from_json, members, to_json
 
@@ -31,6 +32,7 @@ ARCHITECTURES = {
     "circular height": Convolutional((6, 8), hidden=12, circular=(True, False)),
     "circular width": Convolutional((6, 8), hidden=12, circular=(False, True)),
     "circular": Convolutional((6, 8), hidden=12, circular=(True, True)),
+    "blobs": Blobs(5, (8,), sight=Convolutional((4,), hidden=6)),
 }
 PAIRS = {
     f"{name} {shape}": (architecture, shape)

@@ -32,10 +32,14 @@ SKEW = ((0.05, 0.1, 0.05, 0.0, 0.1), (0.1, 0.2, 0.1, 0.05, 0.0), (0.0, 0.05, 0.1
 ROW, COLUMN = ((0.25, 0.5, 0.25),), ((0.1,), (0.6,), (0.3,))
 WIDE = ((0.0, 0.0, 0.0), (0.25, 0.5, 0.25), (0.0, 0.0, 0.0))
 TALL = ((0.0, 0.1, 0.0), (0.0, 0.6, 0.0), (0.0, 0.3, 0.0))
+BELL = np.exp(-0.5 * (np.arange(7) - 3.5) ** 2)  # not in the middle
+BLUR = tuple(map(tuple, (np.outer(BELL, BELL[1:-1]) / BELL.sum() / BELL[1:-1].sum()).tolist()))
 RESPONSES = {
     "point spread": PointSpread(SKEW),
     "circular": PointSpread(SKEW, circular=True),
     "row": PointSpread(ROW),
+    "crossed": PointSpread(BLUR),
+    "crossed, circular": PointSpread(BLUR, circular=True),
     "of each sample": PointSpread((WIDE, TALL), field="seeing"),
     "size": SizeFactor("size"),
 }
@@ -88,7 +92,9 @@ def test_every_response_has_a_case():
 
 
 @shapes
-@pytest.mark.parametrize("name", ["point spread", "circular", "row"])
+@pytest.mark.parametrize(
+    "name", ["point spread", "circular", "row", "crossed", "crossed, circular"]
+)
 def test_a_point_spread_is_the_matrix_of_its_convolution(name, shape):
     response = RESPONSES[name]
     if name == "circular" and shape == (3, 4, 1):

@@ -27,6 +27,7 @@ from isthmus.estimators.auto import (
 from isthmus.estimators.inputs import Inputs, read_inputs
 from isthmus.estimators.predictive import PredictiveEstimator, as_samples
 from isthmus.models.autoencoder import AutoencoderNetwork
+from isthmus.models.blobs import Blobs  # noqa: F401 - known by name when one is read
 from isthmus.models.corruption import Corruption
 from isthmus.models.likelihoods import Bernoulli, ContinuousBernoulli, Likelihood
 from isthmus.models.networks import Architecture

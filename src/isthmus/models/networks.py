@@ -138,7 +138,7 @@ class Convolutional(Architecture):
         for n_in, n_out, size in steps:
             layers += [nn.Upsample(size=size), self._convolution(n_in, n_out), self._activate()]
         depth = n_outputs // math.prod(sample_shape)
-        return nn.Sequential(*layers[:-1], _FromPlanes(depth))
+        return nn.Sequential(*layers[:-1], FromPlanes(depth))
 
     def _sizes(self, sample_shape: tuple[int, ...]) -> list[tuple[int, int]]:
         if len(sample_shape) not in (2, 3):
@@ -192,7 +192,7 @@ class _ToPlanes(nn.Module):
         return x.unflatten(1, (*self.size, -1)).permute(0, 3, 1, 2)
 
 
-class _FromPlanes(nn.Module):
+class FromPlanes(nn.Module):
     """(batch, depth * C, H, W) to (batch, depth * H * W * C), channels last."""
 
     def __init__(self, depth: int) -> None:
