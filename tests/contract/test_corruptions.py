@@ -20,6 +20,7 @@ from isthmus.models.corruption import (
     GaussianNoise,
     Masking,
     PoissonNoise,
+    Rolling,
     SaltAndPepper,
     Smoothing,
     Symmetry,
@@ -53,6 +54,11 @@ def mirrored(x: Tensor) -> Tensor:
     return torch.stack([pictures.flip(a).flatten(1) for a in axes])
 
 
+def rolled(x: Tensor) -> Tensor:
+    pictures = x.unflatten(1, SHAPE)
+    return torch.stack([pictures.roll(by, 2).flatten(1) for by in range(SHAPE[1])])
+
+
 def blurred(x: Tensor, power: int = 1) -> Tensor:
     """By the beam's weights, or by their squares."""
     rows, columns = (
@@ -76,6 +82,12 @@ CASES = {
         Symmetry(transpose=False),
         lambda x: mirrored(x).mean(0),
         lambda x: mirrored(x).var(0, correction=0),
+        apart=False,
+    ),
+    "rolling": Case(
+        Rolling(),
+        lambda x: rolled(x).mean(0),
+        lambda x: rolled(x).var(0, correction=0),
         apart=False,
     ),
     "noise, then smoothing": Case(
@@ -125,7 +137,7 @@ def test_mean_and_variance_are_as_stated(case):
 @cases
 def test_values_are_damaged_apart_from_one_another(case):
     if not case.apart:
-        pytest.skip("whole pictures are turned or blurred")
+        pytest.skip("whole pictures are turned, moved or blurred")
     seen = case.corruption(CLEAN.repeat(500, 1), Generator().manual_seed(1), SHAPE)
     damage = (seen - CLEAN.repeat(500, 1)).reshape(500, -1)
     first = damage - damage.mean(0)
@@ -213,3 +225,14 @@ def test_smoothing_is_a_gaussian_beam_mirrored_at_the_edges_and_needs_pictures()
 def test_oblong_pictures_cannot_be_transposed():
     with pytest.raises(UsageError, match="needs square pictures"):
         Symmetry()(CLEAN, Generator(), SHAPE)
+
+
+def test_rolling_moves_whole_pictures_along_the_axes_that_wrap():
+    x = torch.arange(12.0).expand(6000, -1)
+    seen = Rolling((True, False))(x, Generator().manual_seed(0), (3, 4))
+    found, counts = seen.unique(dim=0, return_counts=True)
+    moved = {tuple(x[0].view(3, 4).roll(k, 0).flatten().tolist()) for k in range(3)}
+    assert {tuple(row.tolist()) for row in found} == moved
+    assert (counts - 2000).abs().max() < 200
+    with pytest.raises(UsageError, match="needs pictures"):
+        Rolling()(torch.zeros(2, 5), Generator(), (5,))

@@ -24,6 +24,7 @@ __all__ = [
     "GaussianNoise",
     "Masking",
     "PoissonNoise",
+    "Rolling",
     "SaltAndPepper",
     "Smoothing",
     "Symmetry",
@@ -204,6 +205,36 @@ def _beam(size: int, width: float) -> FloatArray:
     """The matrix that blurs a row of ``size`` pixels."""
     blurred: FloatArray = ndimage.gaussian_filter1d(np.eye(size), width, axis=0, mode="reflect")
     return blurred
+
+
+@dataclass(frozen=True)
+class Rolling(Corruption):
+    """Move each picture along the axes that wrap around, by a random number of places.
+
+    Args:
+        circular: whether the height and the width wrap, as a detector's cylinder does.
+    """
+
+    circular: tuple[bool, bool] = (False, True)
+
+    def __call__(
+        self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
+    ) -> Tensor:
+        if len(sample_shape) < 2:
+            raise UsageError(f"Rolling needs pictures, but samples have shape {sample_shape}")
+        pictures = x.unflatten(1, sample_shape)
+        for axis, wraps in enumerate(self.circular, start=1):
+            if wraps:
+                pictures = _rolled(pictures, axis, generator)
+        return pictures.flatten(1)
+
+
+def _rolled(pictures: Tensor, axis: int, generator: Generator) -> Tensor:
+    size, n = pictures.shape[axis], len(pictures)
+    shift = torch.randint(size, (n, 1), generator=generator, device=pictures.device)
+    source = (torch.arange(size, device=pictures.device) - shift) % size
+    source = source.view(n, *(size if i == axis else 1 for i in range(1, pictures.ndim)))
+    return pictures.gather(axis, source.expand_as(pictures))
 
 
 def _some(these: Tensor, those: Tensor, generator: Generator) -> Tensor:
