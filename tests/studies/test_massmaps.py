@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from isthmus.analysis.comparison import Interval
-from isthmus.studies.massmaps.skies import FOLDS, PARTS, dealt, nbody, noisy
-from isthmus.studies.massmaps.story import percent, points
-from isthmus.studies.massmaps.telling import STATISTICS, looks, pooled, statistics
+from isthmus.analysis.fields import smoothed
+from isthmus.studies.massmaps.amounts import percent, points
+from isthmus.studies.massmaps.skies import FOLDS, PARTS, control, dealt, nbody, noisy
+from isthmus.studies.massmaps.telling import STATISTICS, Told, looks, pooled, statistics
 from isthmus.studies.simulators.massmaps import shape_noise
 
 
@@ -65,6 +66,37 @@ def test_pooled_codes_tell_how_channels_go_together():
     codes = np.concatenate([first, -2 * first], axis=1)
     variance, covariance, other = pooled(codes.reshape(1, -1), 16)[0, :3]
     assert (covariance, other) == pytest.approx((-2 * variance, 4 * variance))
+
+
+def test_maps_together_tell_what_one_does_not():
+    truth = np.repeat([1, 3], 8)
+    log_p = np.zeros((16, 2))
+    log_p[:8, 0], log_p[8:, 1] = 1.0, 1.0
+    log_p[::4] = -log_p[::4]  # a quarter of the maps is told wrongly
+    taken = {"network": np.array([1, 3])[log_p.argmax(1)]}
+    found = Told(truth, taken, log_p)
+    assert found.most_together == 8
+    assert found.accuracy("network") == found.accuracy_together(1) == 0.75
+    assert found.accuracy_together(4) == 1
+
+
+def test_the_control_has_as_many_maps_of_each_universe():
+    rng = np.random.default_rng(0)
+    folds = {
+        number: [np.exp(smoothed(rng.normal(size=(20, 64, 64)), 2)) for _ in range(FOLDS)]
+        for number in (1, 3)
+    }
+    for own in folds.values():
+        for maps in own:
+            maps -= maps.mean((1, 2), keepdims=True)
+    sky = dealt(folds, 0)
+    made = control(sky, (1, 3), seed=0)
+    for part in PARTS:
+        assert np.array_equal(made.universe[part], sky.universe[part])
+        assert made.maps[part].shape == sky.maps[part].shape
+        np.testing.assert_allclose(made.maps[part].std(), sky.maps[part].std(), rtol=0.1)
+    corners = {part: {tuple(each[0, :3]) for each in made.maps[part]} for part in PARTS}
+    assert not corners["test"] & corners["train"]
 
 
 def test_the_n_body_maps_are_cut_in_quarters_without_a_mean(data_folder, monkeypatch):

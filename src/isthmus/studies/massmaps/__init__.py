@@ -2,7 +2,7 @@
 
 from isthmus.contracts import Array
 from isthmus.studies.massmaps.denoising import denoiser, judged
-from isthmus.studies.massmaps.skies import GALAXIES, NBODY, PAIR, dealt, nbody, skies
+from isthmus.studies.massmaps.skies import GALAXIES, NBODY, PAIR, control, dealt, nbody, skies
 from isthmus.studies.massmaps.story import told_story
 from isthmus.studies.massmaps.telling import TASKS, Told, measured, told
 from isthmus.studies.notebook import Notebook
@@ -24,10 +24,15 @@ def run(notebook: Notebook) -> Outcome:
             for where, maps in (("test", sky.maps["test"]), ("nbody", unseen)):
                 found = judged(notebook, where, maps, sky, model, galaxies, seed)
                 judging.setdefault((where, galaxies), []).append(found)
-            features = measured(notebook, sky, model, galaxies, seed)
+            features = measured(notebook, "gravity", sky, galaxies, seed, model)
             for task in tasks:
-                taken = told(notebook, task, features, sky, galaxies, seed)
+                taken = told(notebook, task, task, features, sky, galaxies, seed)
                 telling.setdefault((task, galaxies), []).append(taken)
+    for seed in notebook.seeds:
+        sky = control(dealt(folds, seed), PAIR, seed)
+        features = measured(notebook, "lognormal", sky, GALAXIES[0], seed)
+        taken = told(notebook, "lognormal", "two", features, sky, GALAXIES[0], seed)
+        telling.setdefault(("lognormal", GALAXIES[0]), []).append(taken)
     return told_story(notebook, telling, judging)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.studies.notebook import Notebook
+from isthmus.studies.simulators.lognormal import lognormal
 from isthmus.studies.simulators.massmaps import (
     UNIVERSES,
     convergence,
@@ -25,6 +26,7 @@ __all__ = [
     "PARTS",
     "Sky",
     "called",
+    "control",
     "dealt",
     "nbody",
     "noisy",
@@ -112,6 +114,18 @@ def dealt(folds: dict[int, list[FloatArray]], seed: int) -> Sky:
         maps[part] = np.concatenate(each)
         universe[part] = np.repeat(list(folds), [len(own) for own in each])
     return Sky(maps, universe)
+
+
+def control(sky: Sky, numbers: tuple[int, ...], seed: int) -> Sky:
+    """Lognormal maps, as many, of the spectra and skewnesses of these universes' training maps."""
+    own, rng = sky.of(numbers), np.random.default_rng(seed)
+    maps = {part: np.empty_like(own.maps[part]) for part in PARTS}
+    for number in numbers:
+        like = own.maps["train"][own.universe["train"] == number]
+        for part in PARTS:
+            places = own.universe[part] == number
+            maps[part][places] = lognormal(like, int(places.sum()), rng)
+    return Sky(maps, own.universe)
 
 
 def noisy(maps: FloatArray, galaxies: int, rng: np.random.Generator) -> FloatArray:

@@ -65,6 +65,11 @@ class Told:
         """The share told rightly."""
         return float((self.taken[method] == self.truth).mean())
 
+    @property
+    def most_together(self) -> int:
+        """Maps of the universe of which there are fewest."""
+        return int(np.unique(self.truth, return_counts=True)[1].min())
+
     def accuracy_together(self, maps: int) -> float:
         """The share told rightly by the network of so many maps of one universe together."""
         right = []
@@ -114,7 +119,12 @@ def pooled(codes: FloatArray, places: int) -> FloatArray:
 
 
 def measured(
-    notebook: Notebook, sky: Sky, denoiser: Autoencoder, galaxies: int, seed: int
+    notebook: Notebook,
+    name: str,
+    sky: Sky,
+    galaxies: int,
+    seed: int,
+    denoiser: Autoencoder | None = None,
 ) -> dict[str, Array]:
     """Statistics and pooled codes of all noisy maps, by ``"PART/NAME"``, and their universes."""
 
@@ -122,14 +132,15 @@ def measured(
         found: dict[str, list[Array]] = {}
         for part, maps, universe in looks(sky, galaxies, seed):
             values: dict[str, Array] = statistics(maps, shape_noise(galaxies))
-            codes = denoiser.transform(smoothed(maps, BEAM))
-            values[CODES] = pooled(codes, SIDE_OF_CODE**2)
+            if denoiser is not None:
+                codes = denoiser.transform(smoothed(maps, BEAM))
+                values[CODES] = pooled(codes, SIDE_OF_CODE**2)
             values["universe"] = universe
-            for name, each in values.items():
-                found.setdefault(f"{part}/{name}", []).append(each)
-        return {name: np.concatenate(each) for name, each in found.items()}
+            for each, value in values.items():
+                found.setdefault(f"{part}/{each}", []).append(value)
+        return {each: np.concatenate(many) for each, many in found.items()}
 
-    return notebook.arrays(f"measured/{galaxies}/seed-{seed}", work)
+    return notebook.arrays(f"measured/{name}/{galaxies}/seed-{seed}", work)
 
 
 def looks(sky: Sky, galaxies: int, seed: int) -> Iterator[tuple[str, FloatArray, IntArray]]:
@@ -141,31 +152,39 @@ def looks(sky: Sky, galaxies: int, seed: int) -> Iterator[tuple[str, FloatArray,
 
 
 def told(
-    notebook: Notebook, task: str, features: dict[str, Array], sky: Sky, galaxies: int, seed: int
+    notebook: Notebook,
+    name: str,
+    task: str,
+    features: dict[str, Array],
+    sky: Sky,
+    galaxies: int,
+    seed: int,
 ) -> Told:
     """A task's test maps, told by every method from the same noisy maps and splits.
 
     Args:
         notebook: of the study.
+        name: of the maps and the task.
         task: one of ``TASKS``.
         features: :func:`measured`.
         sky: dealt by this seed.
         galaxies: a square arcmin.
         seed: of noise and training.
     """
-    own, place = sky.of(TASKS[task]), f"{task}/{galaxies}/seed-{seed}"
+    own, place = sky.of(TASKS[task]), f"{name}/{galaxies}/seed-{seed}"
     network = notebook.model(
         f"network/{place}",
         lambda hooks: _network(own, task, galaxies, seed, notebook.quick, hooks),
     )
 
     def work() -> dict[str, Array]:
-        found = {name: _classified(features, name, TASKS[task]) for name in (*STATISTICS, CODES)}
+        ways = [way for way in (*STATISTICS, CODES) if f"test/{way}" in features]
+        found = {way: _classified(features, way, TASKS[task]) for way in ways}
         *_, (_, maps, universe) = looks(sky, galaxies, seed)
         kept = np.isin(universe, TASKS[task])
         share = network.predict_proba(smoothed(maps[kept], BEAM))
         found[NETWORK] = network.classes_[share.argmax(1)]
-        return found | {"truth": universe[kept], "log p": np.log(share)}
+        return found | {"truth": universe[kept], "log p": np.log(np.maximum(share, 1e-30))}
 
     taken = notebook.arrays(f"told/{place}", work)
     truth, log_p = taken.pop("truth"), taken.pop("log p")

@@ -1,0 +1,69 @@
+"""Amounts over seeds, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from isthmus.analysis.comparison import Interval, student_interval
+from isthmus.contracts import Array
+from isthmus.studies.massmaps.telling import CODES, NETWORK, STATISTICS, Told
+
+__all__ = [
+    "Judging",
+    "Telling",
+    "accuracies",
+    "correlation_gain",
+    "over_seeds",
+    "peak_gain",
+    "percent",
+    "points",
+    "shares",
+]
+
+WAYS = (*STATISTICS, CODES, NETWORK)
+
+Telling = Mapping[tuple[str, int], list[Told]]  # of each task and density, one a seed
+Judging = Mapping[tuple[str, int], list[dict[str, Array]]]  # of each set of maps and density
+
+
+def over_seeds(values: Iterable[float]) -> Interval:
+    """Their mean, with Student's interval."""
+    return student_interval(np.fromiter(values, float))
+
+
+def accuracies(told: Iterable[Told]) -> dict[str, Interval]:
+    """Of each method over seeds, each with its own split."""
+    found = list(told)
+    ways = [way for way in WAYS if found and way in found[0].taken]
+    return {way: over_seeds([t.accuracy(way) for t in found]) for way in ways}
+
+
+def shares(found: Iterable[dict[str, Array]], method: str) -> list[float]:
+    """Of the peaks, those recovered, one a seed."""
+    return [float(f[f"{method}/found"].sum() / f["true"].sum()) for f in found]
+
+
+def peak_gain(found: list[dict[str, Array]]) -> Interval:
+    """The share of peaks that the denoiser recovers, less that of Wiener's filter."""
+    return over_seeds(np.subtract(shares(found, "denoiser"), shares(found, "wiener")))
+
+
+def correlation_gain(found: list[dict[str, Array]]) -> list[Interval]:
+    """The denoiser's correlation with the truth less the filter's, by multipole."""
+    gains = [f["denoiser/correlation"] - f["wiener/correlation"] for f in found]
+    return [over_seeds(each) for each in np.transpose(gains)]
+
+
+def percent(share: Interval) -> str:
+    """Per cent with the interval's half width, where there is one."""
+    half = 50 * (share.high - share.low)
+    return f"{100 * share.estimate:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + " %"
+
+
+def points(gain: Interval) -> str:
+    """Percentage points likewise, with their sign."""
+    half = 50 * (gain.high - gain.low)
+    text = f"{100 * gain.estimate:+.1f}".replace("-", "−")
+    return text + ("" if np.isnan(half) else f" ± {half:.1f}") + " points"
