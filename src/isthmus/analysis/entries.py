@@ -102,15 +102,22 @@ def entry_gains(
 
 
 def ranking(truth: Array, predicted: Array) -> tuple[float, float]:
-    """AUC and average precision of predictions ``(n,)`` for values 0 and 1, as defined above.
+    """AUC and average precision of predictions ``(n,)`` for 0 and 1, as of :func:`entry_scores`.
+
+    NaN where there are no ones, or no zeros.
 
     Example:
         >>> ranking(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.5, 0.9]))
         (0.75, 0.8333333333333333)
     """
-    truth, guess = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
-    found = _Ranking.of(truth, guess, np.zeros(len(truth), np.intp))(np.ones((1, 1)))
-    return float(found["auc"][0]), float(found["average_precision"][0])
+    is_one = np.asarray(truth) == 1
+    ones, zeros = np.sort(np.asarray(predicted)[is_one]), np.sort(np.asarray(predicted)[~is_one])
+    if not (len(ones) and len(zeros)):
+        return math.nan, math.nan
+    lower, not_higher = (np.searchsorted(zeros, ones, side) for side in ("left", "right"))
+    hits = len(ones) - np.searchsorted(ones, ones, "left")
+    precision = hits / (hits + len(zeros) - lower)
+    return float((lower + not_higher).mean() / 2 / len(zeros)), float(precision.mean())
 
 
 def _measured(

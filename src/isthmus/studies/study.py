@@ -15,6 +15,7 @@ __all__ = ["NAMES", "Comparison", "Outcome", "Study", "named"]
 
 NAMES: tuple[str, ...] = (
     "cells",
+    "genes",
     "neutrinos",
     "massmaps",
 )
