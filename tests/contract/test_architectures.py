@@ -27,6 +27,7 @@ ARCHITECTURES = {
     "convolutional": Convolutional((6, 8), hidden=12),
     "convolutional, no hidden layer": Convolutional((6, 8, 10), hidden=0),
     "convolutions only": Convolutional((6, 8), hidden=None),
+    "pooled": Convolutional((6, 8), hidden=12, pooled=True),
     "convolutional, wide kernel": Convolutional((6,), kernel=5, hidden=12),
     "convolutional, relu": Convolutional((6, 8), hidden=12, activation="relu"),
     "circular height": Convolutional((6, 8), hidden=12, circular=(True, False)),
@@ -158,6 +159,16 @@ def test_a_code_that_is_a_picture_sees_surroundings_alone():
     assert not moved[:, 2:].any()
 
 
+def test_a_pooled_code_does_not_depend_on_where():
+    shape = (8, 12)
+    architecture = Convolutional((5, 6), hidden=0, circular=(True, True), pooled=True)
+    encoder = architecture.encoder(96, shape, 3)
+    x = torch.randn(2, *shape)
+    with torch.no_grad():
+        rolled = encoder(x.roll((4, 8), (1, 2)).flatten(1))
+        torch.testing.assert_close(rolled, encoder(x.flatten(1)))
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("wraps", [True, False])
 def test_rolling_rolls_the_features_where_the_axis_wraps(axis, wraps):
@@ -213,6 +224,7 @@ REFUSED = {
     "even kernel": lambda: Convolutional(kernel=4),
     "no channels": lambda: Convolutional((0,)),
     "codes that fill no picture": lambda: Convolutional((4,), hidden=None).encoder(64, (8, 8), 15),
+    "a pooled picture": lambda: Convolutional(hidden=None, pooled=True),
     "mixed likelihoods": lambda: Convolutional((4,)).decoder(2, (8, 8), 65),
 }
 

@@ -92,6 +92,8 @@ class Convolutional(Architecture):
             place has seen its surroundings alone.
         activation: as for :class:`Dense`.
         circular: whether the height and the width wrap around, as a detector's cylinder does.
+        pooled: whether the encoder averages the last planes over their places, as suits fields
+            in which no place differs from another but by chance.
     """
 
     channels: tuple[int, ...] = (32, 64, 128)
@@ -99,13 +101,16 @@ class Convolutional(Architecture):
     hidden: int | None = 256
     activation: Activation = "softplus"
     circular: tuple[bool, bool] = (False, False)
+    pooled: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse even kernels, unknown activations and empty layers."""
+        """Refuse even kernels, unknown activations, empty layers and pooled pictures."""
         _check_activation(self.activation)
         _check_sizes("channels", self.channels)
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise UsageError(f"kernel should be odd but got {self.kernel}")
+        if self.pooled and self.hidden is None:
+            raise UsageError("a code that is a picture cannot be pooled")
 
     def encoder(self, n_inputs: int, sample_shape: tuple[int, ...], n_codes: int) -> nn.Module:
         sizes = self._sizes(sample_shape)
@@ -116,8 +121,9 @@ class Convolutional(Architecture):
         if self.hidden is None:
             depth = _depth(n_codes, sizes[-1])
             return nn.Sequential(*layers, self._convolution(planes[-1], depth), nn.Flatten())
+        layers += [nn.AdaptiveAvgPool2d(1)] if self.pooled else []
         layers += [nn.Flatten()]
-        widest = math.prod(sizes[-1]) * planes[-1]
+        widest = planes[-1] * (1 if self.pooled else math.prod(sizes[-1]))
         return nn.Sequential(*layers, *self._dense(widest, n_codes, self.hidden))
 
     def decoder(self, latent_dim: int, sample_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
