@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from isthmus.analysis.comparison import Interval
 from isthmus.contracts import Array, FloatArray
@@ -49,6 +50,7 @@ def bands(panels: Panels, x: FloatArray, across: str, up: str) -> Figure:
         axes.set_title(shorten(title, 60), fontsize=9)
         axes.grid()
     plain_log_axis(grid[0, 0], "x")
+    grid[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     figure.supxlabel(across, fontsize=9)
     figure.supylabel(up, fontsize=9)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)

@@ -43,7 +43,7 @@ def denoiser(notebook: Notebook, sky: Sky, galaxies: int, seed: int) -> Autoenco
         likelihood=Gaussian(),
         architecture=Convolutional(channels, hidden=None, activation="relu"),
         corruption=GaussianNoise(float(shape_noise(galaxies) / scale)) + Smoothing(BEAM),
-        epochs=2 if quick else 6,
+        epochs=6,
         batch_size=32,
         learning_rate=2e-3,
         schedule="cosine",

@@ -174,15 +174,18 @@ def _pictures(notebook: Notebook, found: dict[str, Array]) -> Picture:
     shown = {"true": "clean", "with shape noise": "noisy"}
     shown |= {NAMES[method]: f"{method}/maps" for method in METHODS}
     reach = float(np.percentile(found["clean"], 99.8))
-    looks = {"clean": Look("image", -reach / 3, reach, "magma", 1)}
     spread = 3 * float(found["noisy"].std())
-    looks["noisy"] = Look("image", -spread, spread, "magma", 1)
+    quiet, loud = (
+        Look("image", low, high, "magma", 1)
+        for low, high in ((-reach / 3, reach), (-spread, spread))
+    )
+    scales = {"clean": "convergence: true and denoised", "noisy": "convergence: with shape noise"}
     strips = [
         Strip(
             heading,
             found[name][:2, None],
-            looks.get(name, looks["clean"]),
-            f"convergence: {heading}" if name in looks else "",
+            loud if name == "noisy" else quiet,
+            scales.get(name, ""),
         )
         for heading, name in shown.items()
     ]

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 SIDE_OF_CODE = 16
-EPOCHS = {"two": 12, "five": 10}
+EPOCHS = {"two": 30, "five": 15}
 WIDTHS = (1.0, 2.0, 4.0)  # pixels, at which peaks and moments are measured
 HEIGHTS = np.linspace(-1, 6, 11)  # of peaks, in deviations of the smoothed noise
 STATISTICS = ("skewness and kurtosis", "power spectrum", "peaks", "all statistics")
@@ -207,12 +207,15 @@ def _network(
     """Noise is drawn anew in every epoch, and each map turned: no direction is another's."""
     scale = sky.maps["train"].std()
     model = NetworkClassifier(
-        Convolutional((4, 8, 8) if quick else (16, 32, 64), hidden=64, activation="relu"),
+        Convolutional(
+            (4, 8, 8) if quick else (16, 32, 64), hidden=64, activation="relu", pooled=True
+        ),
         corruption=GaussianNoise(float(shape_noise(galaxies) / scale))
         + Smoothing(BEAM)
         + Symmetry(),
         epochs=2 if quick else EPOCHS[task],
         batch_size=32,
+        learning_rate=3e-3,
         random_state=seed,
     )
     held_out = sky.maps["validation"], sky.universe["validation"]
