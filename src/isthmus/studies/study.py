@@ -17,6 +17,7 @@ NAMES: tuple[str, ...] = (
     "cells",
     "genes",
     "neutrinos",
+    "galaxies",
     "massmaps",
 )
 

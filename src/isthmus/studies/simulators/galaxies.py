@@ -106,22 +106,31 @@ def point_spread(size: int = 13) -> FloatArray:
     return np.outer(along, along) / along.sum() ** 2
 
 
-def stamps(galaxies: Galaxies, rows: IntArray, *, seed: int, fwhm: float = FWHM) -> FloatArray:
+def stamps(
+    galaxies: Galaxies,
+    rows: IntArray,
+    *,
+    seed: int,
+    only: IntArray | None = None,
+    fwhm: float = FWHM,
+) -> FloatArray:
     """Noiseless stamps ``(n, 69, 69)`` in deviations of the noise, each of one galaxy.
 
     Args:
         galaxies: the fits.
         rows: of the galaxies, with repetitions: each stamp is another of its kind.
         seed: of all stamps; each has its own draws.
+        only: which of these stamps to draw; None: all.
         fwhm: of the point spread, arcsec; a smaller one shows what is there.
     """
     import galsim
 
     seeds = np.random.SeedSequence(seed).spawn(len(rows))
+    wanted = range(len(rows)) if only is None else only
     spread = galsim.Gaussian(fwhm=fwhm)
-    found = np.empty((len(rows), SIDE, SIDE), np.float32)
-    for i, (row, own) in enumerate(zip(rows, seeds, strict=True)):
-        scene = _scene(galaxies, int(row), np.random.default_rng(own))
+    found = np.empty((len(wanted), SIDE, SIDE), np.float32)
+    for i, which in enumerate(wanted):
+        scene = _scene(galaxies, int(rows[which]), np.random.default_rng(seeds[which]))
         seen = galsim.Convolve(scene, spread).withGSParams(folding_threshold=FOLDED)
         found[i] = seen.drawImage(nx=SIDE, ny=SIDE, scale=PIXEL).array / NOISE
     return found

@@ -1,0 +1,137 @@
+"""What the manifold shows: stamps without blur and noise, samples, and Hubble's own galaxies."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.analysis.comparison import median_interval
+from isthmus.analysis.morphology import morphology
+from isthmus.contracts import Array, FloatArray
+from isthmus.data.dataset import Dataset
+from isthmus.report.blocks import Table
+from isthmus.report.images import Strip, image_strips
+from isthmus.report.look import Look
+from isthmus.report.page import Section
+from isthmus.report.style import number, styled
+from isthmus.studies.galaxies.fits import Effort, as_seen, manifold
+from isthmus.studies.galaxies.profiles import Profiles
+from isthmus.studies.galaxies.stamps import SEED, Stamps, noisy, seen
+from isthmus.studies.notebook import Notebook
+from isthmus.studies.simulators.galaxies import stamps as simulate
+
+__all__ = ["CUTOUTS", "hubble", "shapes", "views"]
+
+CUTOUTS = "hubble"
+SHARP = 0.09  # arcsec, half the point spread: as near as pixels show what is there
+SHOWN = 8
+SEEN_AT = 1.2  # deviations of the noise, after smoothing, from which on a pixel is the galaxy's
+STATISTICS = {
+    "radius": "half-light radius, pixels",
+    "ellipticity": "ellipticity",
+    "concentration": "concentration",
+    "gini": "Gini",
+    "m20": "M20",
+}
+
+_drawn = styled(image_strips)
+
+
+def views(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
+    """Held-out stamps as they are seen, denoised, without the point spread, and in truth."""
+    seed = notebook.seeds[0]
+    deal = stamps.dealt(seed)
+    vae = manifold(notebook, f"manifold/seed-{seed}", stamps.x, deal, effort, seed)
+    rows = deal.test[:SHOWN]
+
+    def found() -> dict[str, Array]:
+        x = stamps.x[rows]
+        light = vae.decode(vae.refine(seen(x))[0])
+        whole = simulate(stamps.galaxies, stamps.row, seed=SEED, fwhm=SHARP, only=rows)
+        return {
+            "stamp": x,
+            "manifold, as seen": as_seen(light),
+            "best profile, as seen": Profiles().pictures(Profiles().fit(x).parameters),
+            "truth, as seen": stamps.clean[rows],
+            "manifold, without blur": light,
+            "truth, half the blur": whole,
+        }
+
+    kept = notebook.arrays(f"views/seed-{seed}", found)
+    high = float(np.percentile(np.arcsinh(kept["truth, half the blur"]), 99.9))
+    picture = notebook.picture(
+        "views",
+        _strips(kept, high),
+        alt="Held-out stamps beside what the manifold and the best profile make of them",
+        caption="Held-out stamps; what the manifold and the best profile say is there, seen "
+        "through the same point spread; the truth; and the manifold's galaxy without the point "
+        "spread beside a sharper view of the truth.",
+        numbers={name: values.reshape(-1)[:1] for name, values in kept.items()},
+    )
+    return Section(
+        "Denoised and deconvolved",
+        ("The point spread stands between the decoder and the data, so that the decoder itself "
+         "gives what is there, without noise and without blur.",),
+        (picture,),
+    )  # fmt: skip
+
+
+def shapes(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
+    """Statistics of shape of samples beside those of held-out stamps, both with noise."""
+    seed = notebook.seeds[0]
+    deal = stamps.dealt(seed)
+    vae = manifold(notebook, f"manifold/seed-{seed}", stamps.x, deal, effort, seed)
+
+    def found() -> dict[str, Array]:
+        made = noisy(as_seen(vae.sample(effort.made, random_state=seed)), seed + 7)
+        held = stamps.x[deal.test[: effort.made]]
+        told = {"samples": made, "stamps": held}
+        measured = {
+            f"{name} {which}": values
+            for which, x in told.items()
+            for name, values in morphology(x, threshold=SEEN_AT)._asdict().items()
+        }
+        return measured | {"made": made[:SHOWN], "held": held[:SHOWN]}
+
+    kept = notebook.arrays(f"shapes/seed-{seed}", found)
+    both = {"held-out stamp": kept["held"], "sample": kept["made"]}
+    picture = notebook.picture(
+        "samples",
+        _strips(both, float(np.percentile(np.arcsinh(kept["held"]), 99.9))),
+        alt="Held-out stamps above samples of the manifold",
+        caption="Held-out stamps, and galaxies that the manifold made up, with noise.",
+        numbers={name: values.reshape(-1)[:1] for name, values in both.items()},
+    )
+    rows = tuple(
+        (words, *(_spread(kept[f"{name} {which}"]) for which in ("stamps", "samples")))
+        for name, words in STATISTICS.items()
+    )
+    table = Table(
+        ("statistic", "held-out stamps", "samples"),
+        rows,
+        "Medians with their 95 % intervals, and the middle half.",
+    )
+    return Section("Galaxies that it makes up", (), (picture, table))
+
+
+def hubble(notebook: Notebook, effort: Effort) -> None:
+    """A run on the cut-outs of the Hubble deep field: pictures, a map, samples and a path."""
+    with np.load(notebook.file("galaxies/hdf_cutouts_32.npz"), allow_pickle=False) as file:
+        x = file["X"]
+    if notebook.quick:
+        x = x[:100, ::2, ::2]
+    notebook.run(CUTOUTS, Dataset(x), epochs=effort.cutouts, seed=notebook.seeds[0])
+
+
+def _strips(kept: dict[str, Array], high: float) -> Figure:
+    look = Look("image", 0.0, high, "gray")
+    strips = [Strip(name, np.arcsinh(values)[None], look) for name, values in kept.items()]
+    return _drawn(strips, [""], [""] * SHOWN)
+
+
+def _spread(values: FloatArray) -> str:
+    known = values[np.isfinite(values)]
+    middle = median_interval(known)
+    first, third = (number(float(v), 3) for v in np.percentile(known, (25, 75)))
+    ends = f"{number(middle.low, 3)} to {number(middle.high, 3)}"
+    return f"{number(middle.estimate, 3)} ({ends}); {first} to {third}"
