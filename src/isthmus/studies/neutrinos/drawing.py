@@ -54,10 +54,9 @@ def event_pictures(notebook: Notebook, found: Findings) -> Picture:
 
 
 def confusions(notebook: Notebook, found: Findings) -> tuple[Picture, ...]:
-    """By charges, by charges and times, and by codes."""
+    """By the network and by codes."""
     titles = {
         "circular": "network, charges",
-        "with times": "network, charges and times",
         "codes circular": "codes of the autoencoder",
     }
     counted = {title: found.event_confusion(way) for way, title in titles.items()}
@@ -108,7 +107,7 @@ def padding_gains(notebook: Notebook, found: Findings) -> Picture:
 
 def purity_curves(notebook: Notebook, found: Findings) -> tuple[Picture, ...]:
     """Purity against efficiency, for events and for pairs."""
-    events = {"circular": "network, charges", "with times": "network, charges and times"}
+    events = {"circular": "network, charges", "turned": "charges and times, turned"}
     pairs = {
         "codes": "denoising codes",
         "plain": "codes trained on whole pairs",

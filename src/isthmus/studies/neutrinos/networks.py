@@ -11,6 +11,7 @@ from isthmus.analysis.maps import latent_map
 from isthmus.contracts import Array, FloatArray, IntArray, StrArray
 from isthmus.estimators.autoencoders import Autoencoder
 from isthmus.estimators.classifier import NetworkClassifier
+from isthmus.models.corruption import Rolling, Symmetry
 from isthmus.models.likelihoods import Gaussian
 from isthmus.models.networks import Convolutional
 from isthmus.studies.neutrinos.events import KINDS, Sample, parts, pictures
@@ -21,8 +22,9 @@ __all__ = ["CODE", "PADDINGS", "WAYS", "Codes", "Scale", "codes", "mapped", "pre
 CODE = 10  # numbers in a code, as published
 PERPLEXITY = 50.0  # of the map, as published
 PADDINGS = ("circular", "flat")
-WAYS = (*PADDINGS, "with times")
+WAYS = (*PADDINGS, "with times", "turned")
 _BATCH = 128
+_TURNS = Symmetry(transpose=False) + Rolling()  # the detector's own symmetries
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Scale:
         each: events of a kind.
         pairs: pairs of a kind.
         epochs: of networks told the classes.
+        turned_epochs: of those that see events turned and mirrored at random.
         code_epochs: of autoencoders.
         pair_epochs: of those of pairs.
         shown: events of a kind on the map.
@@ -44,6 +47,7 @@ class Scale:
     each: int
     pairs: int
     epochs: int
+    turned_epochs: int
     code_epochs: int
     pair_epochs: int
     shown: int
@@ -73,17 +77,30 @@ def architecture(way: str) -> Convolutional:
 
 
 def predicted(notebook: Notebook, way: str, events: Sample, seed: int, scale: Scale) -> FloatArray:
-    """The probability of each kind for the test events, ``(test, 5)``."""
+    """The probability of each kind for the test events, ``(test, 5)``.
+
+    Args:
+        notebook: of the study.
+        way: one of :data:`WAYS`: by the padding, of networks that see charges; with circular
+            padding and the times too; and trained, besides, on events turned and mirrored.
+        events: all of them.
+        seed: of the parts and the training.
+        scale: how much is done.
+    """
     key = f"classifier/{way.replace(' ', '-')}/seed-{seed}"
     train, held_out, test = parts(len(events), seed)
 
     def seen(rows: IntArray) -> FloatArray:
-        time = events.time[rows] if way == "with times" else None
+        time = None if way in PADDINGS else events.time[rows]
         return pictures(events.charge[rows], time)
 
     def work() -> dict[str, Array]:
         network = NetworkClassifier(
-            architecture(way), epochs=scale.epochs, batch_size=_BATCH, random_state=seed
+            architecture(way),
+            corruption=_TURNS if way == "turned" else None,
+            epochs=scale.turned_epochs if way == "turned" else scale.epochs,
+            batch_size=_BATCH,
+            random_state=seed,
         )
         validation = seen(held_out), events.kind[held_out]
         fitted = notebook.model(
