@@ -7,6 +7,7 @@
     ├── DataError (ValueError)       3   the data are missing, damaged or unfit
     ├── NumericalError (ArithmeticError)  4   training or scoring left the finite numbers
     ├── StorageError (OSError)       5   a disk or the memory did not do its work
+    ├── PeerError (ConnectionError)  5   a process that trains along is lost
     ├── RunBusyError                 6   another process works in this run folder
     └── RunCorruptError              7   a run folder is damaged or of another kind
 
@@ -96,6 +97,12 @@ class NumericalError(IsthmusError, ArithmeticError):
 
 class StorageError(IsthmusError, OSError):
     """A file could not be written or read, or the memory does not suffice."""
+
+    exit_code = 5
+
+
+class PeerError(IsthmusError, ConnectionError):
+    """A process that trains along is lost, or does not answer."""
 
     exit_code = 5
 

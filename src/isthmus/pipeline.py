@@ -41,14 +41,15 @@ from isthmus.runs.lock import locked
 from isthmus.sampling import Wanted, draw
 from isthmus.scoring import score_columns, strange_examples
 from isthmus.splitting import split_up
-from isthmus.storage import read_npy, write_json, write_npy
+from isthmus.storage import read_json, read_npy, write_json, write_npy
 from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.distributed import ALONE, Team
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
 from isthmus.walking import walk_in_a_circle
 from isthmus.watch import Silent, Watch
 
-__all__ = ["analyse", "check", "data_of", "make_report"]
+__all__ = ["analyse", "attend", "check", "data_of", "make_report"]
 
 _LARGEST = 1e150  # its square, summed over all values, is still a float64
 _MISSING = (
@@ -68,6 +69,7 @@ def analyse(
     watch: Watch | None = None,
     command: str = "",
     options: dict[str, Any] | None = None,
+    team: Team = ALONE,
     **plan: Any,
 ) -> Run:
     """Do all that ``isthmus fit`` does.
@@ -80,6 +82,8 @@ def analyse(
         watch: told of stages and progress.
         command: the command that the report quotes.
         options: how a path is read, see :func:`isthmus.load`.
+        team: the processes that train the network together, of which this one leads; the others
+            call :func:`attend`.
         plan: the fields of :class:`Plan`.
 
     Raises:
@@ -92,8 +96,35 @@ def analyse(
     """
     settings = Plan.of(plan)
     with run_folder(out, resume=resume) as folder:
-        stages = _Stages(data, settings, folder, watch or Silent(), command, options or {}, splits)
+        stages = _Stages(
+            data, settings, folder, watch or Silent(), command, options or {}, splits, team
+        )
         return stages.run()
+
+
+def attend(
+    data: Any,
+    out: str | PathLike[str],
+    team: Team,
+    *,
+    options: dict[str, Any] | None = None,
+    **plan: Any,
+) -> None:
+    """Train along with the process that makes a run, and leave the rest to it.
+
+    Args:
+        data: as of :func:`analyse`.
+        out: the run's folder, which all processes see.
+        team: of which this one does not lead.
+        options: as of :func:`analyse`.
+        plan: likewise.
+
+    Raises:
+        DataError: the data are missing, damaged, or others than the leader's.
+        PeerError: another process is lost, or does not answer.
+    """
+    stages = _Stages(data, Plan.of(plan), Path(out), Silent(), "", options or {}, None, team)
+    stages.attend()
 
 
 def _where(data: Any) -> str | None:
@@ -176,6 +207,7 @@ class _Stages:
     command: str
     options: dict[str, Any]
     split_file: str | PathLike[str] | None
+    team: Team = ALONE
     hidden: BoolArray | None = None
     afford: Budgeted | None = None
     ledger: Ledger = field(init=False)
@@ -194,9 +226,25 @@ class _Stages:
                     self._always(name, work)
                 elif recall is not None:
                     recall()
+                if name == "fit":
+                    self.team.told(False)  # nothing is left to train
         except DataError as error:
             raise error.at(self.data.source) from error
         return Run(self.folder)
+
+    def attend(self) -> None:
+        """Train along when the leader has come so far, if there is anything to train."""
+        self._read()
+        if not self.team.told():
+            return
+        self.ledger.card = read_json(self.folder / "run.json")
+        if self.card["fingerprint"] != self.data.fingerprint:
+            raise DataError("other data than the leader's", where=self.data.source)
+        self.facts = describe(self.data)
+        self._recall_split()
+        self._recall_estimate()
+        self._learn(*self._sides())
+        self.team.told()
 
     def _order(self) -> list[tuple[str, Callable[[], None], Callable[[], None] | None]]:
         """Name, work and how to recall it; the optional ones only where they are asked for."""
@@ -349,10 +397,7 @@ class _Stages:
             self.afford = Budgeted(**self.card["budget"])
 
     def _fit(self) -> None:
-        train, held_out = self._part("train"), self._part("validation")
-        if self.afford is not None and self.afford.samples is not None:
-            rng = np.random.default_rng(self.plan.seed)
-            train = np.sort(rng.permutation(train)[: self.afford.samples])
+        train, held_out = self._sides()
         self.card["latent_dim"] = self._latents()
         baseline = self._svd(self.data[train])
         if self.plan.model == "svd":
@@ -362,10 +407,21 @@ class _Stages:
             self._train(train, held_out)
         self._recall_fit()  # the same arrays, laid out alike, as in a run that goes on here
 
-    def _train(self, train: Array, held_out: Array) -> None:
-        network = self._network()
+    def _sides(self) -> tuple[Array, Array]:
+        """Rows to train with, and those that choose the best epoch."""
+        train, held_out = self._part("train"), self._part("validation")
+        if self.afford is not None and self.afford.samples is not None:
+            rng = np.random.default_rng(self.plan.seed)
+            train = np.sort(rng.permutation(train)[: self.afford.samples])
+        return train, held_out
+
+    def _learn(self, train: Array, held_out: Array) -> NetworkEstimator:
         validation = self.data[held_out] if len(held_out) else None
-        network.fit(self.data[train], validation=validation, hooks=self._hooks())
+        return self._network().fit(self.data[train], validation=validation, hooks=self._hooks())
+
+    def _train(self, train: Array, held_out: Array) -> None:
+        self.team.told(True)
+        network = self._learn(train, held_out)
         network.save(self.folder / "model")
         write_rows(self.folder / "history.jsonl", network.history_.rows)
         self.card["choices"] = {
@@ -391,7 +447,7 @@ class _Stages:
             self.watch.progress(state.samples, state.total, text)
 
         checkpoints = Checkpoints(self.folder / "checkpoints", every=0)
-        return Hooks(checkpoints, told, self.watch.interrupted)
+        return Hooks(checkpoints, told, self.watch.interrupted, self.team)
 
     def _recall_fit(self) -> None:
         self.trained = Run(self.folder)

@@ -141,24 +141,31 @@ def _analyse(
     as_json: bool,
 ) -> None:
     from isthmus.console import Console
-    from isthmus.pipeline import analyse
+    from isthmus.pipeline import analyse, attend
     from isthmus.plan import parse_plan
     from isthmus.signals import Signals
+    from isthmus.training.distributed import joined
     from isthmus.training.loop import INTERRUPTED
 
     own = {} if splits is None else {"splits": splits.name}
     told = as_flags(options | own) + as_flags(typed(plan))
-    with Signals() as signals, Console(signals) as console:
-        run = analyse(
-            data,
-            out,
-            resume=resume,
-            splits=splits,
-            watch=console,
-            command=f"isthmus fit {shlex.quote(Path(data).name)}{told} -o RUN",
-            options=options,
-            **parse_plan(plan),
-        )
+    settings = parse_plan(plan)
+    with Signals() as signals, joined() as team:
+        if not team.leads:
+            attend(data, out, team, options=options, **settings)
+            return
+        with Console(signals) as console:
+            run = analyse(
+                data,
+                out,
+                resume=resume,
+                splits=splits,
+                watch=console,
+                command=f"isthmus fit {shlex.quote(Path(data).name)}{told} -o RUN",
+                options=options,
+                team=team,
+                **settings,
+            )
     if as_json:
         found = {"quality": run.quality, "doctor": run.doctor, "warnings": run.warnings}
         print_json({"run": str(out), **run.comparison, **found})

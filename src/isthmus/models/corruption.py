@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from isthmus.contracts import FloatArray
 from isthmus.errors import UsageError
+from isthmus.models.draws import integers, normal, poisson, uniform
 
 __all__ = [
     "Composed",
@@ -74,7 +75,7 @@ class GaussianNoise(Corruption):
     def __call__(
         self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
     ) -> Tensor:
-        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        noise = normal(x.shape, x, generator)
         return torch.add(x, noise, alpha=self.scale)
 
 
@@ -115,7 +116,7 @@ class SaltAndPepper(Corruption):
     def __call__(
         self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
     ) -> Tensor:
-        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        u = uniform(x.shape, x, generator)
         low, high = torch.aminmax(x)
         x = torch.where(u < self.probability / 2, low, x)
         return torch.where(u > 1 - self.probability / 2, high, x)
@@ -135,7 +136,7 @@ class PoissonNoise(Corruption):
     def __call__(
         self, x: Tensor, generator: Generator, sample_shape: tuple[int, ...] = ()
     ) -> Tensor:
-        return torch.poisson(x.clamp_min(0) * self.peak, generator=generator) / self.peak
+        return poisson(x.clamp_min(0) * self.peak, generator) / self.peak
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class Rolling(Corruption):
 
 def _rolled(pictures: Tensor, axis: int, generator: Generator) -> Tensor:
     size, n = pictures.shape[axis], len(pictures)
-    shift = torch.randint(size, (n, 1), generator=generator, device=pictures.device)
+    shift = integers(size, (n, 1), pictures, generator)
     source = (torch.arange(size, device=pictures.device) - shift) % size
     source = source.view(n, *(size if i == axis else 1 for i in range(1, pictures.ndim)))
     return pictures.gather(axis, source.expand_as(pictures))
@@ -239,7 +240,7 @@ def _rolled(pictures: Tensor, axis: int, generator: Generator) -> Tensor:
 
 def _some(these: Tensor, those: Tensor, generator: Generator) -> Tensor:
     """Half of ``those`` samples among ``these``."""
-    u = torch.rand(len(these), generator=generator, device=these.device)
+    u = uniform((len(these),), these, generator)
     return torch.where(u.view(-1, *[1] * (these.ndim - 1)) < 0.5, those, these)
 
 
@@ -249,4 +250,4 @@ def _check_probability(p: float) -> None:
 
 
 def _chance(size: tuple[int, int], p: float, like: Tensor, generator: Generator) -> Tensor:
-    return torch.rand(size, generator=generator, device=like.device, dtype=like.dtype) < p
+    return uniform(size, like, generator) < p

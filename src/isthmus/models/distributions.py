@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from isthmus.errors import UsageError
+from isthmus.models.draws import normal
 from isthmus.models.special import (
     langevin,
     log_normal_interval,
@@ -133,9 +134,7 @@ class Normal(_Continuous):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         shape = torch.broadcast_shapes(self.location.shape, self.log_variance.shape)
-        noise = torch.randn(
-            shape, generator=generator, dtype=self.location.dtype, device=self.location.device
-        )
+        noise = normal(shape, self.location, generator)
         return torch.addcmul(self.location, self.scale, noise)
 
     @property

@@ -20,11 +20,13 @@ from torch.optim.adam import adam
 
 from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError
 from isthmus.models.corruption import Corruption
+from isthmus.models.draws import SharedGenerator
 from isthmus.models.objectives import Objective
 from isthmus.models.scaled import Batch, ScaledNetwork
 from isthmus.training.checkpoint import Checkpoints, State
 from isthmus.training.clipping import Clipping
 from isthmus.training.diagnosis import first_non_finite
+from isthmus.training.distributed import ALONE, SharedSlope, Team
 from isthmus.training.flat import FlatParameters
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
 from isthmus.training.precision import MatmulPrecision
@@ -48,11 +50,13 @@ class Hooks:
         checkpoints: where to keep the state; None: nowhere.
         watch: told of the progress a few times a second.
         interrupted: asked after every epoch whether to end early.
+        team: the processes that train together; only the one that leads saves and tells.
     """
 
     checkpoints: Checkpoints | None = None
     watch: Callable[[Progress], None] | None = None
     interrupted: Callable[[], bool] = lambda: False
+    team: Team = ALONE
 
 
 class Trainer:
@@ -90,10 +94,13 @@ class Trainer:
         self.flat = FlatParameters(network, self.precision.dtype)
         self.slope = Slope(network, objective, corruption, self.precision, self.flat)
         self.steps: Steps = self.slope
-        if self._compiles():
+        if hooks.team.size > 1:
+            self.steps = SharedSlope(self.slope, hooks.team)
+        elif self._compiles():
             self.steps = CompiledSlope(self.slope, settings.batch_size)
         self.best = self.flat.values.clone()
-        self.generator = Generator(device).manual_seed(settings.seed)
+        self.generator = SharedGenerator(device)
+        self.generator.manual_seed(settings.seed)
         self.adam = {
             "exp_avg": torch.zeros_like(self.best),
             "exp_avg_sq": torch.zeros_like(self.best),
@@ -119,9 +126,13 @@ class Trainer:
             NumericalError: the loss left the finite numbers; the step is named and the last
                 good checkpoint kept.
         """
-        state = None if self.hooks.checkpoints is None else self.hooks.checkpoints.newest()
+        checkpoints, team = self.hooks.checkpoints, self.hooks.team
+        state = None if checkpoints is None else checkpoints.newest()
         if state is not None:
             self.restore(state)
+        if team.size > 1:
+            team.copy(self.flat.values)
+            self.flat.refresh()
         try:
             threads = suited_threads(self.network, self._work())
             with flushed_denormals(), threads, self.precision.applied():
@@ -132,6 +143,7 @@ class Trainer:
             self._rescue()
             raise
         self._keep_last()
+        self._judge_team()
         self.flat.values.copy_(self.best)
         self.flat.release()
         self.network.eval()
@@ -177,6 +189,11 @@ class Trainer:
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
 
+    @property
+    def _kept(self) -> Checkpoints | None:
+        """Where this process keeps the state."""
+        return self.hooks.checkpoints if self.hooks.team.leads else None
+
     def _work(self) -> float:
         """Operations of a step of dense layers."""
         return 6.0 * self.flat.values.numel() * self.settings.batch_size
@@ -194,7 +211,7 @@ class Trainer:
             self.history.stopped = "all epochs done"
         elif patience is not None and waited >= patience:
             self.history.stopped = f"no better held-out loss for {patience} epochs"
-        elif self.hooks.interrupted():
+        elif self.hooks.team.any(self.hooks.interrupted()):
             self.history.stopped = INTERRUPTED
         return bool(self.history.stopped)
 
@@ -297,6 +314,7 @@ class Trainer:
                 self.validation,
                 seed=self.settings.seed,
                 batch=self.slope.batch,
+                team=self.hooks.team,
             )
 
     def _record(self, row: EpochRow) -> None:
@@ -310,7 +328,7 @@ class Trainer:
 
     def _keep(self) -> None:
         """Save every so many epochs; between them, remember the state now and then."""
-        checkpoints, now = self.hooks.checkpoints, time.monotonic()
+        checkpoints, now = self._kept, time.monotonic()
         if checkpoints is None:
             return
         if self._due(checkpoints):
@@ -323,7 +341,7 @@ class Trainer:
         self._remembered = now
 
     def _keep_last(self) -> None:
-        checkpoints = self.hooks.checkpoints
+        checkpoints = self._kept
         if checkpoints is None:
             return
         if self.history.stopped == INTERRUPTED:
@@ -335,8 +353,13 @@ class Trainer:
 
     def _rescue(self) -> None:
         """Save what was remembered since the last checkpoint, as the process is about to end."""
-        if self.hooks.checkpoints is not None and self._rescued is not None:
-            self.hooks.checkpoints.save(self._rescued, passing=True)
+        if self._kept is not None and self._rescued is not None:
+            self._kept.save(self._rescued, passing=True)
+
+    def _judge_team(self) -> None:
+        shared = self.steps if isinstance(self.steps, SharedSlope) else None
+        if shared is not None and shared.team.leads and (told := shared.in_vain()) is not None:
+            warnings.warn(told, IsthmusWarning, stacklevel=3)
 
     def _due(self, checkpoints: Checkpoints) -> bool:
         every = checkpoints.every or max(1, self.settings.epochs // 10)
@@ -352,7 +375,7 @@ class Trainer:
 
     def _tell(self, epoch: int, seen: int) -> None:
         now = time.monotonic()
-        if self.hooks.watch is None or now - self._told < 0.2:
+        if self.hooks.watch is None or not self.hooks.team.leads or now - self._told < 0.2:
             return
         self._told = now
         rows, n = self.history.rows, len(self.rows)
@@ -368,15 +391,20 @@ def evaluate(
     *,
     seed: int,
     batch: Callable[[Samples, Generator], Batch] | None = None,
+    team: Team = ALONE,
 ) -> dict[str, float]:
     """The objective's parts on held-out samples, by the same draws each time; nats per sample."""
     network.eval()
-    generator = Generator(data.x.device).manual_seed(seed)
+    generator = SharedGenerator(data.x.device)
+    generator.manual_seed(seed)
     compose: Callable[[Samples, Generator], Batch] = batch or (lambda s, _: network.batch(*s))
     total: dict[str, Any] = {}
     with torch.inference_mode():
         for rows in torch.arange(len(data.x), device=data.x.device).split(_EVALUATION_BATCH):
-            parts = objective(network, compose(data.take(rows), generator), generator)
+            with team.sharing(generator, len(rows)) as (share, weight):
+                parts = objective(network, compose(data.take(rows[share]), generator), generator)
             for name, value in parts.items():
-                total[name] = total.get(name, 0.0) + value.double() * len(rows)
+                total[name] = total.get(name, 0.0) + value.double() * (weight * len(rows))
+        if team.size > 1:
+            total = dict(zip(total, team.sum(torch.stack(list(total.values()))), strict=True))
     return {name: float(value) / len(data.x) for name, value in total.items()}

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from isthmus.errors import IsthmusWarning
 from isthmus.models.corruption import Corruption
+from isthmus.models.draws import SharedGenerator
 from isthmus.models.objectives import Objective
 from isthmus.models.scaled import Batch, ScaledNetwork
 from isthmus.training.flat import FlatParameters
@@ -41,7 +42,7 @@ class Steps(Protocol):
     """What a training loop asks of each batch."""
 
     def __call__(
-        self, samples: Samples, generator: Generator, epoch: int
+        self, samples: Samples, generator: SharedGenerator, epoch: int
     ) -> tuple[Mapping[str, Tensor], Tensor]:
         """The objective's parts, scalars, and the gradient of all parameters, ``(p,)``."""
 

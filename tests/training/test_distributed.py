@@ -1,0 +1,234 @@
+"""Processes that train together train as one does, and know when another is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from isthmus import open_run
+from isthmus.errors import UsageError
+from isthmus.models.draws import SharedGenerator, integers, normal, poisson, uniform
+from isthmus.training.distributed import SharedSlope, Team, _place, joined
+
+pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs gloo")
+
+SCRIPT = """
+import json, os, sys, time
+from pathlib import Path
+import numpy as np
+from isthmus import Dense, GaussianNoise, VariationalAutoencoder
+from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.distributed import joined
+from isthmus.training.loop import Hooks
+
+out, ends, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+x = np.random.default_rng(0).normal(size=(401, 12)).astype("f4")
+asked = 0
+
+def interrupted():
+    global asked
+    asked += 1
+    if os.environ.get("RANK") == "1" and asked == abs(ends):
+        os._exit(9) if ends > 0 else time.sleep(600)
+    return False
+
+with joined(patience) as team:
+    model = VariationalAutoencoder(
+        2, architecture=Dense((16,)), corruption=GaussianNoise(0.1), epochs=25, batch_size=45,
+        precision="float32", random_state=0,
+    )
+    hooks = Hooks(Checkpoints(Path(out + "-state")), None, interrupted, team)
+    model.fit(x, hooks=hooks)
+    if team.leads:
+        rows = model.history_.rows
+        losses = [[row[part]["loss"] for part in ("train", "validation")] for row in rows]
+        Path(out).write_text(json.dumps(losses))
+"""
+
+
+def started(command: list[str], count: int, folder: Path) -> list[subprocess.Popen[str]]:
+    """A team of processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=os.environ
+            | place
+            | {"RANK": str(i), "LOCAL_RANK": str(i), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(count)
+    ]
+
+
+def trained(out: Path, count: int, *, ends: int = 0, patience: float = 60) -> list[Any]:
+    """Exit code and last words of each process that ran the script."""
+    command = ["-c", SCRIPT, str(out), str(ends), str(patience)]
+    team = started(command, count, out.parent)
+    try:
+        told = [process.communicate(timeout=500)[1] for process in team[:1]]
+        if ends < 0:
+            team[1].send_signal(signal.SIGKILL)
+        told += [process.communicate(timeout=500)[1] for process in team[1:]]
+    finally:
+        for process in team:
+            process.kill()
+    return [(process.returncode, text) for process, text in zip(team, told, strict=True)]
+
+
+def losses(path: Path) -> np.ndarray:
+    return np.array(json.loads(path.read_text()))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    out = tmp_path_factory.mktemp("alone") / "one"
+    ((code, told),) = trained(out, 1)
+    assert code == 0, told
+    return losses(out)
+
+
+def test_two_train_as_one_does(alone, tmp_path):
+    found = trained(tmp_path / "two", 2)
+    assert [code for code, _ in found] == [0, 0], found
+    two = losses(tmp_path / "two")
+    assert len(two) * -(-361 // 45) >= 200  # steps, each ninth of one sample only
+    assert_allclose(two, alone, rtol=1e-5)
+
+
+def test_where_one_is_lost_the_others_say_so_and_go_on_from_there_later(alone, tmp_path):
+    out = tmp_path / "lost"
+    (code, told), (other, _) = trained(out, 2, ends=6)
+    assert (code, other) == (1, 9)
+    assert "PeerError: another process of the team is lost or does not answer" in told
+    assert "--resume" in told
+    assert max(path.name for path in Path(f"{out}-state").iterdir()) == "step-000045"
+    ((code, told),) = trained(out, 1)  # with another number of processes
+    assert code == 0, told
+    assert_allclose(losses(out), alone, rtol=1e-5)
+
+
+def test_one_that_hangs_is_given_up(tmp_path):
+    (code, told), _ = trained(tmp_path / "hung", 2, ends=-3, patience=5)
+    assert code == 1
+    assert "PeerError" in told
+
+
+def test_one_run_by_two_processes(tmp_path):
+    x = np.random.default_rng(0).normal(size=(120, 5)).astype("f4")
+    np.save(tmp_path / "data.npy", x)
+    options = ["--epochs", "4", "--precision", "float32", "--no-loop", "--map", "pca"]
+    team = started(["-m", "isthmus", "fit", "data.npy", "-o", "run", *options], 2, tmp_path)
+    told = [process.communicate(timeout=500) for process in team]
+    assert [process.returncode for process in team] == [0, 0], told
+    assert told[1] == ("", "")  # who does not lead says nothing
+    run = open_run(tmp_path / "run")
+    assert len(run.history) == 4
+    assert run.card["stages"]["report"] == "done"
+
+
+@pytest.mark.parametrize(("alone", "adding", "vain"), [(1.0, 2.9, False), (1.0, 3.1, True)])
+def test_a_team_that_adds_longer_than_one_would_work_says_so(alone, adding, vain):
+    slope = SimpleNamespace(flat=SimpleNamespace(values=torch.zeros(1)))
+    shared = SharedSlope(slope, Team(0, 4))
+    shared.alone, shared.adding = alone, adding
+    assert (shared.in_vain() is not None) == vain
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 9])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_shares_are_even_and_whole(n, size):
+    shares = [Team(rank, size).share(n) for rank in range(size)]
+    taken = [i for share in shares for i in range(n)[share]]
+    assert taken == list(range(n))
+    counts = [share.stop - share.start for share in shares]
+    assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.parametrize("draw", [normal, uniform, partial(integers, 9)])
+@pytest.mark.parametrize("times", [1, 3])
+def test_draws_for_shares_are_those_for_the_whole(draw, times):
+    like = torch.zeros(())
+    whole = draw((7 * times, 2), like, torch.Generator().manual_seed(0))
+    pieces = []
+    for first, last in ((0, 2), (2, 4), (4, 7)):
+        generator = SharedGenerator()
+        generator.manual_seed(0)
+        generator.share = (first, last, 7)
+        pieces.append(draw(((last - first) * times, 2), like, generator))
+    assert torch.equal(torch.cat(pieces), whole)
+
+
+def test_draws_that_depend_on_the_data_leave_all_generators_alike():
+    states = []
+    for first, last in ((0, 2), (2, 5)):
+        generator = SharedGenerator()
+        generator.manual_seed(0)
+        generator.share = (first, last, 5)
+        poisson(torch.full((last - first, 3), 10.0 ** (3 * first)), generator)
+        states.append(generator.get_state())
+    assert torch.equal(*states)
+
+
+SLURM = {
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_JOB_ID": "1234567",
+    "MASTER_ADDR": "node1",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [
+        ({}, None),
+        ({"WORLD_SIZE": "1"}, None),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, None),  # a batch script, or salloc's shell
+        (
+            SLURM,
+            {
+                "RANK": "3",
+                "LOCAL_RANK": "1",
+                "WORLD_SIZE": "4",
+                "MASTER_ADDR": "node1",
+                "MASTER_PORT": "24567",
+            },
+        ),
+    ],
+)
+def test_the_place_is_read_from_the_environment(
+    environment: Mapping[str, str], place: Mapping[str, str] | None
+):
+    assert _place(environment) == place
+
+
+def test_an_incomplete_environment_is_told(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(UsageError, match="WORLD_SIZE without RANK; start with torchrun"), joined():
+        pass
+    with pytest.raises(UsageError, match="set MASTER_ADDR"):
+        _place(
+            {k: v for k, v in SLURM.items() if k != "MASTER_ADDR"} | {"SLURM_STEP_NODELIST": "a"}
+        )
