@@ -54,7 +54,7 @@ def test_every_method_finds_blocks_and_networks_are_among_them():
     x = blocks(120)
     question = hidden_trial("k", x, 0).verdict["all"]
     found = {}
-    for method in methods(*x.shape, quick=True):
+    for method in methods(*x.shape, quick=True, bernoulli=True):
         *_, predicted = method.predict(question.shown, method.settings, 0)
         assert predicted.shape == x.shape
         found[method.name] = question.score(predicted)["auc"]

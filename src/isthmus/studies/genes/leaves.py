@@ -13,7 +13,7 @@ from isthmus.data.ontology import Ontology
 from isthmus.report.intervals import interval_numbers, intervals
 from isthmus.report.page import Section
 from isthmus.studies.genes.annotations import ARABIDOPSIS, Annotations, arabidopsis
-from isthmus.studies.genes.methods import BEST_SVD, EASE, NETWORKS, PUBLISHED, SVD, Method, methods
+from isthmus.studies.genes.methods import BEST_SVD, EASE, PUBLISHED, SVD, Method, methods
 from isthmus.studies.genes.telling import Part, gains_table, place, standings_table, told
 from isthmus.studies.genes.trials import (
     HIDDEN,
@@ -29,9 +29,9 @@ from isthmus.studies.study import Comparison
 __all__ = ["leaf_first"]
 
 FEWEST, QUICK_FEWEST = 7, 10  # terms that a gene was given
-AT_RANDOM = ("term frequency", SVD, *BEST_SVD.values(), EASE, NETWORKS[0])
+AT_RANDOM = ("term frequency", SVD, *BEST_SVD.values(), EASE)
 DRAWN = ("term frequency", SVD, EASE, PUBLISHED, NETWORK)
-ENTRIES = {"all": "all zeros", "frontier": "zeros whose parents are annotated"}
+ENTRIES = {"all": "all zeros", "frontier": "frontier"}
 
 
 def leaf_first(notebook: Notebook) -> Part:

@@ -15,7 +15,7 @@ from isthmus.estimators.linear import TruncatedSVD
 from isthmus.models.corruption import Masking
 from isthmus.models.likelihoods import Bernoulli, Gaussian, Likelihood
 from isthmus.models.networks import Dense
-from isthmus.studies.genes.published import EPOCHS, published_autoencoder
+from isthmus.studies.genes.published import published_autoencoder
 
 __all__ = ["BEST_SVD", "EASE", "NETWORKS", "PUBLISHED", "SVD", "SVD_AUC", "Method", "methods"]
 
@@ -29,11 +29,12 @@ NETWORKS = (
     "variational, Bernoulli",
 )
 
-LATENTS, WIDTH, MASKED = 128, 300, 0.3
+WIDTH, MASKED = 300, 0.3
 WIDTHS = (50, 200)
 RANKS = (2, 5, 10, 15, 20, 30, 40, 60, 90, 130, 200)
 RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0)
-MANY = 1000  # genes from which on an epoch is long
+MANY = 1000  # genes from which on networks are larger, and trained for so many steps
+SMALL, LARGE, STEPS = 50, 100, 4000
 
 Predict = Callable[[BoolArray, Sequence[Any], int], Iterator[FloatArray]]
 
@@ -56,10 +57,16 @@ class Method:
     by: str = "average_precision"
 
 
-def methods(n: int, t: int, *, quick: bool) -> tuple[Method, ...]:
-    """All ways for ``n`` genes and ``t`` terms, settings as fit their size."""
+def methods(n: int, t: int, *, quick: bool, bernoulli: bool = False) -> tuple[Method, ...]:
+    """All ways for ``n`` genes and ``t`` terms, settings as fit their size.
+
+    Args:
+        n: genes.
+        t: terms.
+        quick: whether to train little.
+        bernoulli: whether networks with that likelihood, slow to train, are among them.
+    """
     ranks = [k for k in RANKS if k < min(n, t)]
-    passes = EPOCHS if n < MANY else 5
     return (
         Method("term frequency", (None,), _each(lambda x, _, __: _frequency(x))),
         Method("gene popularity", (None,), _each(lambda x, _, __: _popularity(x))),
@@ -69,29 +76,28 @@ def methods(n: int, t: int, *, quick: bool) -> tuple[Method, ...]:
         Method(EASE, RIDGES, _each(lambda x, ridge, _: ease(x, ridge))),
         Method(
             PUBLISHED,
-            WIDTHS[:1] if quick else WIDTHS,
-            _each(lambda x, width, seed: published_autoencoder(x, width, seed, passes)),
+            WIDTHS[:1] if quick else WIDTHS if n < MANY else WIDTHS[-1:],
+            _each(lambda x, width, seed: published_autoencoder(x, width, seed)),
         ),
-        *_networks(n, quick=quick),
+        *_networks(n, quick)[: len(NETWORKS) if bernoulli else 2],
     )
 
 
-def _networks(n: int, *, quick: bool) -> tuple[Method, ...]:
-    small = n < MANY
-    few: tuple[int, ...] = (40, 100) if small else (20, 60)
-    many: tuple[int, ...] = (150,) if small else (60,)
+def _networks(n: int, quick: bool) -> tuple[Method, ...]:
+    few, many = ((40, 100), (150,)) if n < MANY else ((round(STEPS * LARGE / n),), (60,))
     if quick:
-        few = many = (5,)
+        few = many = (15,)
     linear, hidden = Dense((), "linear"), Dense((WIDTH,), "tanh")
-    likelihoods: tuple[Likelihood, ...] = (Gaussian(0.1), Gaussian(0.1), Bernoulli())
-    architectures, rates = (linear, hidden, hidden), (1e-3, 5e-4, 1e-3)
-    denoisers = (
-        Method(name, epochs, _each(_denoiser(architecture, likelihood, rate)))
-        for name, epochs, architecture, likelihood, rate in zip(
-            NETWORKS, (few, few, many), architectures, likelihoods, rates, strict=False
-        )
+    ways = (
+        (few, _denoiser(linear, Gaussian(0.1), 1e-3)),
+        (few, _denoiser(hidden, Gaussian(0.1), 5e-4)),
+        (many, _denoiser(hidden, Bernoulli(), 1e-3)),
+        (many, _variational),
     )
-    return *denoisers, Method(NETWORKS[3], many, _each(_variational))
+    return tuple(
+        Method(name, epochs, _each(predict))
+        for name, (epochs, predict) in zip(NETWORKS, ways, strict=True)
+    )
 
 
 def _each(predict: Callable[[BoolArray, Any, int], FloatArray]) -> Predict:
@@ -125,7 +131,7 @@ def _denoiser(
 ) -> Callable[[BoolArray, int, int], FloatArray]:
     def predict(x: BoolArray, epochs: int, seed: int) -> FloatArray:
         network = Autoencoder(
-            min(LATENTS, *x.shape),
+            min(_latents(x), *x.shape),
             likelihood=likelihood,
             architecture=architecture,
             learning_rate=rate,
@@ -138,7 +144,7 @@ def _denoiser(
 
 def _variational(x: BoolArray, epochs: int, seed: int) -> FloatArray:
     network = VariationalAutoencoder(
-        min(LATENTS, *x.shape) // 2,
+        min(_latents(x), *x.shape) // 2,
         likelihood=Bernoulli(),
         architecture=Dense((WIDTH,), "tanh"),
         learning_rate=1e-3,
@@ -147,12 +153,16 @@ def _variational(x: BoolArray, epochs: int, seed: int) -> FloatArray:
     return network.fit(x.astype(np.uint8)).reconstruct(x.astype(np.uint8))
 
 
+def _latents(x: BoolArray) -> int:
+    return 128 if len(x) < MANY else 256
+
+
 def _training(n: int, epochs: int, seed: int) -> dict[str, Any]:
     return {
         "corruption": Masking(MASKED),
         "scaling": "none",
         "epochs": epochs,
-        "batch_size": 50 if n < MANY else 100,
+        "batch_size": SMALL if n < MANY else LARGE,
         "schedule": "cosine",
         "early_stopping": False,
         "compile": False,

@@ -24,7 +24,7 @@ from isthmus.report.intervals import interval_numbers, intervals
 from isthmus.report.page import Section
 from isthmus.studies.genes.annotations import YEAST, Annotations, yeast
 from isthmus.studies.genes.methods import BEST_SVD, EASE, PUBLISHED, SVD, Method, methods
-from isthmus.studies.genes.telling import Part, standings_table, told
+from isthmus.studies.genes.telling import Part, signed, standings_table, told
 from isthmus.studies.genes.trials import (
     HIDDEN,
     MEASURES,
@@ -158,7 +158,7 @@ def _comparison(name: str, found: Standing, gains: list[dict[str, Interval]]) ->
     values = "; ".join(
         f"{title}: SVD {told(found.interval(BEST_SVD[measure], measure))}, chosen network "
         f"{told(found.interval(NETWORK, measure))}, gain by seed "
-        + ", ".join(f"{gain[measure].estimate:+.3f}" for gain in gains)
+        + ", ".join(signed(gain[measure].estimate) for gain in gains)
         for measure, title in MEASURES.items()
     )
     return Comparison(

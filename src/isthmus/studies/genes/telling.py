@@ -9,10 +9,10 @@ from typing import NamedTuple
 from isthmus.analysis.comparison import Interval
 from isthmus.report.blocks import Table
 from isthmus.report.page import Section
-from isthmus.studies.genes.trials import MEASURES, Standing
+from isthmus.studies.genes.trials import MEASURES, NETWORK, Standing
 from isthmus.studies.study import Comparison
 
-__all__ = ["Part", "gains_table", "place", "standings_table", "told"]
+__all__ = ["Part", "gains_table", "place", "signed", "standings_table", "told"]
 
 
 class Part(NamedTuple):
@@ -38,6 +38,11 @@ def told(interval: Interval, digits: int = 3, *, sign: bool = False) -> str:
     return middle if math.isnan(interval.low) else f"{middle} ({low} to {high})"
 
 
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
 def place(gain: Interval) -> str:
     """Whether a gain is above, level with or below nothing; by its estimate if it has no ends."""
     low, high = gain.low, gain.high
@@ -52,9 +57,7 @@ def standings_table(standing: Standing, entries: str = "all", caption: str = "")
         (
             name,
             *(told(standing.interval(name, measure, entries)) for measure in MEASURES),
-            ", ".join(map(str, standing.networks))
-            if name not in standing.answers[0]
-            else _settings(standing, name),
+            ", ".join(standing.networks) if name == NETWORK else _settings(standing, name),
         )
         for name in standing.names
     ]

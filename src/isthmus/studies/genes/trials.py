@@ -169,7 +169,8 @@ class Standing:
     @property
     def names(self) -> tuple[str, ...]:
         """The methods, the chosen network last."""
-        return (*self.answers[0], NETWORK)
+        known = tuple(self.answers[0])
+        return (*known, NETWORK) if set(NETWORKS) & set(known) else known
 
     @property
     def networks(self) -> list[str]:
