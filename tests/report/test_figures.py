@@ -362,6 +362,17 @@ def test_counts_and_shares_are_written_into_cells() -> None:
     assert [text.get_text() for text in axes.texts] == ["3\n75 %", "1\n25 %", "4\n100 %"]
 
 
+@pytest.mark.parametrize(
+    ("count", "labels"),
+    [(1, "ab"), (2, ["IBD delayed", *"abcd"]), (3, "abc"), (4, [f"long name {i}" for i in "ab"])],
+)
+def test_titles_of_matrices_are_whole(count: int, labels: list[str]) -> None:
+    counts = np.ones((len(labels), len(labels)), int)
+    drawn = figures.confusion_matrices([figures.Matrix("Whole", counts)] * count, labels)
+    grey = np.asarray(Image.open(io.BytesIO(figures.to_png(drawn))).convert("L"))
+    assert np.flatnonzero((grey < 250).any(axis=1))[0] > 8, "its first line is cut off"
+
+
 def test_the_most_surprising_columns_come_first_by_name() -> None:
     nats = np.array([[0.5, np.nan, 9.0, -1.0]])
     figure = figures.strange_samples(

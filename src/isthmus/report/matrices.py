@@ -61,11 +61,12 @@ def confusion_matrices(matrices: Sequence[Matrix], labels: Sequence[object]) -> 
     wide = min(3 if c <= FEW else 2, max(2, len(matrices)))
     deep = -(-len(matrices) // wide)
     side = 7.6 / wide  # inches of a matrix
-    figure = new_figure(deep * (side + 1.15) + 0.8)
+    names = [shorten(label, 12) or "(empty)" for label in labels]
+    slanted = 0.04 + 0.04 * max(map(len, names))  # inches of the longest name
+    figure = new_figure(deep * (side + 1.15 + slanted) + 0.8)
     grid = figure.subplots(deep, wide, squeeze=False)
     for axes in grid.flat[len(matrices) :]:
         axes.set_axis_off()
-    names = [shorten(label, 12) or "(empty)" for label in labels]
     for axes, matrix in zip(grid.flat, matrices, strict=False):
         _draw(axes, matrix, names)
     for axes in grid[:, 1:].flat:
