@@ -120,6 +120,7 @@ def test_the_network_is_chosen_by_the_choice_not_by_the_verdict():
     np.testing.assert_allclose(found.values(NETWORK, "auc"), [0.6, 0.7])
     assert found.gain(SVD, "auc").estimate == pytest.approx(-0.1)
     assert found.settings(two) == [2, 2]
+    assert found.ahead(SVD, "auc") == 0
 
 
 def test_a_later_release_asks_what_was_absent():

@@ -86,7 +86,7 @@ def methods(n: int, t: int, *, quick: bool, bernoulli: bool = False) -> tuple[Me
 def _networks(n: int, quick: bool) -> tuple[Method, ...]:
     few, many = ((40, 100), (150,)) if n < MANY else ((round(STEPS * LARGE / n),), (60,))
     if quick:
-        few = many = (15,)
+        few = many = (8,)
     linear, hidden = Dense((), "linear"), Dense((WIDTH,), "tanh")
     ways = (
         (few, _denoiser(linear, Gaussian(0.1), 1e-3)),

@@ -14,7 +14,6 @@ from isthmus.report.blocks import Block, Picture
 from isthmus.report.curves import Curve, curve_numbers, curves
 from isthmus.report.intervals import interval_numbers, intervals
 from isthmus.report.page import Section
-from isthmus.report.style import counted
 from isthmus.studies.genes.annotations import MATRICES, Annotations, matrix
 from isthmus.studies.genes.methods import (
     BEST_SVD,
@@ -98,19 +97,21 @@ def _standing(notebook: Notebook, name: str, data: Annotations, kind: str) -> St
 
 
 def _sentence(found: Mapping[str, Standing], kind: str) -> str:
-    above = {
-        measure: sum(place(each.gain(over, measure)) == "above" for each in found.values())
-        for measure, over in BEST_SVD.items()
-    }
-    means = [
-        fmean(each.gain(over, measure).estimate for each in found.values())
-        for measure, over in BEST_SVD.items()
-    ]
+    told_ = []
+    for measure, over in BEST_SVD.items():
+        gains = [each.gain(over, measure) for each in found.values()]
+        places = [place(gain) for gain in gains]
+        ahead = sum(each.ahead(over, measure) for each in found.values())
+        told_.append(
+            f"in {MEASURES[measure]} in {ahead} of {sum(len(f.answers) for f in found.values())} "
+            f"trials, by {signed(fmean(gain.estimate for gain in gains))} on average (interval "
+            f"over seeds above 0 on {places.count('above')} of {len(places)}, below on "
+            f"{places.count('below')})"
+        )
     return (
-        f"{KINDS[kind].capitalize()}, the network chosen on validation is above truncated SVD in "
-        f"AUC on {above['auc']} of {counted(len(found), 'matrix', 'matrices')} and in average "
-        f"precision on {above['average_precision']} (mean gains {signed(means[0])} and "
-        f"{signed(means[1])})."
+        f"{KINDS[kind].capitalize()}, the network chosen on validation is ahead of truncated SVD "
+        + " and ".join(told_)
+        + "."
     )
 
 

@@ -197,6 +197,10 @@ class Standing:
             self.values(of, measure, entries) - self.values(over, measure, entries)
         )
 
+    def ahead(self, over: str, measure: str) -> int:
+        """In how many trials the chosen network is above another method."""
+        return int((self.values(NETWORK, measure) > self.values(over, measure)).sum())
+
     def settings(self, name: str) -> list[Any]:
         """The setting of a method chosen in each trial."""
         return [each[name]["chosen"]["setting"] for each in self.answers]
