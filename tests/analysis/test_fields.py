@@ -9,6 +9,7 @@ import pytest
 
 from isthmus.analysis.fields import (
     ARCMIN,
+    Blend,
     WienerFilter,
     cross_correlation,
     field_moments,
@@ -142,6 +143,19 @@ def test_wiener_s_filter_has_the_gain_of_theory_and_the_least_error():
     other = WienerFilter(fitted.power, 0.1), WienerFilter(fitted.power, 0.4)
     assert all(error < ((each(noisy) - red)[200:] ** 2).mean() for each in other)
     assert error < ((smoothed(noisy, 1.0) - red)[200:] ** 2).mean()
+
+
+def test_a_blend_takes_each_scale_from_the_estimate_that_knows_it():
+    rng = np.random.default_rng(0)
+    truth, noise = rng.normal(size=(2, 300, 16, 16))
+    coarse = smoothed(truth, 1.5)
+    estimates = np.stack([2 * coarse, truth + noise])
+    found = Blend.fit(estimates[:, :200], truth[:200])
+    error = ((found(estimates[:, 200:]) - truth[200:]) ** 2).mean()
+    alone = [Blend.fit(each[None, :200], truth[:200])(each[None, 200:]) for each in estimates]
+    assert error < min(((each - truth[200:]) ** 2).mean() for each in alone)
+    assert found.weights[0, 0, 1] > 0.3  # long waves from the first
+    assert found.weights[1, 15, 15] == pytest.approx(0.5, abs=0.05)  # short ones from the second
 
 
 def test_maps_that_are_not_square_are_refused():

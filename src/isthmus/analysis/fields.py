@@ -7,6 +7,7 @@ length in radians.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import scipy.fft as fft
@@ -16,6 +17,7 @@ from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.errors import DataError
 
 __all__ = [
+    "Blend",
     "Recovery",
     "WienerFilter",
     "cross_correlation",
@@ -95,8 +97,10 @@ def field_moments(maps: Array) -> FloatArray:
     flat = np.asarray(maps, np.float64).reshape(len(maps), -1)
     deviation = flat - flat.mean(1, keepdims=True)
     spread = deviation.std(1)
-    unit = deviation / spread[:, None]
-    return np.stack([spread, (unit**3).mean(1), (unit**4).mean(1) - 3], axis=1)
+    square = deviation * deviation
+    third, fourth = (np.einsum("np,np->n", square, each) for each in (deviation, square))
+    n = flat.shape[1]
+    return np.stack([spread, third / n / spread**3, fourth / n / spread**4 - 3], axis=1)
 
 
 def smoothed(maps: Array, width: float) -> FloatArray:
@@ -106,10 +110,14 @@ def smoothed(maps: Array, width: float) -> FloatArray:
 
 def peaks(maps: Array) -> BoolArray:
     """Pixels higher than their eight neighbours, ``(n, P, P)``; none at the edge."""
-    around = np.ones((1, 3, 3), bool)
-    around[0, 1, 1] = False
-    found = maps > ndimage.maximum_filter(maps, footprint=around, mode="constant", cval=np.inf)
-    return np.asarray(found)
+    found = np.zeros(maps.shape, bool)
+    inner, size = maps[:, 1:-1, 1:-1], maps.shape[1]
+    highest = np.ones(inner.shape, bool)
+    for down, right in product(range(3), repeat=2):
+        if (down, right) != (1, 1):
+            highest &= inner > maps[:, down : size - 2 + down, right : size - 2 + right]
+    found[:, 1:-1, 1:-1] = highest
+    return found
 
 
 def peak_counts(maps: Array, edges: Array) -> IntArray:
@@ -197,6 +205,40 @@ class WienerFilter:
         """The expected true maps ``(n, P, P)``."""
         gain = self.power / (self.power + self.noise**2)
         return np.asarray(fft.idctn(_cosines(maps) * gain, axes=(1, 2), norm="ortho"))
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """The sum of several estimates of a map, weighted by scale, that comes nearest to the truth.
+
+    Attributes:
+        weights: of each estimate for each cosine wave, ``(k, P, P)``.
+    """
+
+    weights: FloatArray
+
+    @classmethod
+    def fit(cls, estimates: Array, truth: Array) -> Blend:
+        """By least squares over all waves of about one length.
+
+        Args:
+            estimates: ``(k, n, P, P)``, of maps that did not teach them.
+            truth: ``(n, P, P)``.
+        """
+        made, true = np.stack([_cosines(each) for each in estimates]), _cosines(truth)
+        length = np.rint(np.hypot(*np.indices(true.shape[1:]))).astype(int)
+        weights = np.empty((len(made), *length.shape))
+        for ring in np.unique(length):
+            waves = length == ring
+            x, y = made[:, :, waves].reshape(len(made), -1), true[:, waves].ravel()
+            found, *_ = np.linalg.lstsq(x @ x.T, x @ y)
+            weights[:, waves] = found[:, None]
+        return cls(weights)
+
+    def __call__(self, estimates: Array) -> FloatArray:
+        """One estimate ``(n, P, P)`` of ``(k, n, P, P)``."""
+        waves = sum(w * _cosines(each) for w, each in zip(self.weights, estimates, strict=True))
+        return np.asarray(fft.idctn(waves, axes=(1, 2), norm="ortho"))
 
 
 def _cosines(maps: Array) -> FloatArray:

@@ -15,6 +15,7 @@ __all__ = [
     "Telling",
     "accuracies",
     "correlation_gain",
+    "errors",
     "over_seeds",
     "peak_gain",
     "percent",
@@ -45,15 +46,21 @@ def shares(found: Iterable[dict[str, Array]], method: str) -> list[float]:
     return [float(f[f"{method}/found"].sum() / f["true"].sum()) for f in found]
 
 
-def peak_gain(found: list[dict[str, Array]]) -> Interval:
-    """The share of peaks that the denoiser recovers, less that of Wiener's filter."""
-    return over_seeds(np.subtract(shares(found, "denoiser"), shares(found, "wiener")))
+def peak_gain(found: Iterable[dict[str, Array]], method: str) -> Interval:
+    """The share of peaks that a method recovers, less that of Wiener's filter."""
+    known = list(found)
+    return over_seeds(np.subtract(shares(known, method), shares(known, "wiener")))
 
 
-def correlation_gain(found: list[dict[str, Array]]) -> list[Interval]:
-    """The denoiser's correlation with the truth less the filter's, by multipole."""
-    gains = [f["denoiser/correlation"] - f["wiener/correlation"] for f in found]
+def correlation_gain(found: Iterable[dict[str, Array]], method: str) -> list[Interval]:
+    """A method's correlation with the truth less the filter's, by multipole."""
+    gains = [f[f"{method}/correlation"] - f["wiener/correlation"] for f in found]
     return [over_seeds(each) for each in np.transpose(gains)]
+
+
+def errors(found: Iterable[dict[str, Array]], method: str) -> Interval:
+    """Mean square errors over the maps' variance."""
+    return over_seeds(float(f[f"{method}/error"].mean()) for f in found)
 
 
 def percent(share: Interval) -> str:

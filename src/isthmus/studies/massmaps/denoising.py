@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus.analysis.fields import (
+    Blend,
     WienerFilter,
     cross_correlation,
     multipole_edges,
@@ -25,7 +26,7 @@ __all__ = ["EDGES", "HIGH", "METHODS", "denoiser", "judged"]
 
 EDGES = multipole_edges(64, PIXEL, 8)
 HIGH = 3.0  # standard deviations of the noiseless training maps, above which a peak counts
-METHODS = ("wiener", "denoiser")
+METHODS = ("wiener", "denoiser", "both")
 EXAMPLES = 4  # maps kept to be looked at
 
 
@@ -67,7 +68,8 @@ def judged(
 ) -> dict[str, Array]:
     """How near the denoiser and Wiener's filter come to noiseless maps.
 
-    Both knew the training maps of ``sky`` alone. For each of ``METHODS``: ``"NAME/correlation"``
+    Both knew the training maps of ``sky`` alone; the blend of both is fitted on its validation
+    maps. For each of ``METHODS``: ``"NAME/correlation"``
     with the truth and ``"NAME/residual"`` power by multipole, ``"NAME/found"`` peaks of each map
     and ``"NAME/error"``, the mean square error of each map over the variance of all; ``"true"``
     peaks of each map; and the first maps: ``"clean"``, ``"noisy"`` and ``"NAME/maps"``.
@@ -83,11 +85,12 @@ def judged(
     """
 
     def work() -> dict[str, Array]:
-        rng = np.random.default_rng((seed, galaxies, len(maps)))
-        seen = noisy(maps, galaxies, rng)
         wiener = WienerFilter.fit(sky.maps["train"], shape_noise(galaxies))
-        codes = model.transform(smoothed(seen, BEAM))
-        made = {"wiener": wiener(seen), "denoiser": model.inverse_transform(codes)}
+        known = sky.maps["validation"]
+        _, estimates = _estimates(known, wiener, model, galaxies, (seed, 0))
+        blend = Blend.fit(estimates, known)
+        seen, estimates = _estimates(maps, wiener, model, galaxies, (seed, 1))
+        made = dict(zip(METHODS, (*estimates, blend(estimates)), strict=True))
         threshold = HIGH * float(sky.maps["train"].std())
         found: dict[str, Array] = {"clean": maps[:EXAMPLES], "noisy": seen[:EXAMPLES]}
         found["power"] = power_spectrum(maps, PIXEL, EDGES).mean(0)
@@ -103,4 +106,17 @@ def judged(
             }
         return found
 
-    return notebook.arrays(f"denoised/{name}/{galaxies}/seed-{seed}", work)
+    return notebook.arrays(f"cleaned/{name}/{galaxies}/seed-{seed}", work)
+
+
+def _estimates(
+    maps: FloatArray,
+    wiener: WienerFilter,
+    model: Autoencoder,
+    galaxies: int,
+    seed: tuple[int, int],
+) -> tuple[FloatArray, FloatArray]:
+    """Noisy maps, and what the filter and the denoiser make of them, ``(2, n, P, P)``."""
+    seen = noisy(maps, galaxies, np.random.default_rng((galaxies, *seed)))
+    codes = model.transform(smoothed(seen, BEAM))
+    return seen, np.stack([wiener(seen), model.inverse_transform(codes)])

@@ -21,7 +21,6 @@ __all__ = [
     "FIVE",
     "FOLDS",
     "GALAXIES",
-    "LOOKS",
     "PAIR",
     "PARTS",
     "Sky",
@@ -39,7 +38,6 @@ MAPS = 500  # likewise: 2,500 of a universe, 5,000 of a pair
 FIVE = (5, 0, 2, 4, 6)  # of UNIVERSES: omega_m from 0.09 to 0.75, a factor of 1.7 apart
 PAIR = (0, 4)  # omega_m 0.154 and 0.44
 GALAXIES = (30, 10)  # a square arcmin
-LOOKS = 2  # times that noise is drawn on each training map where it is not drawn anew each epoch
 BEAM = 1.5  # pixels, of what the networks see
 PARTS = ("train", "validation", "test")
 NBODY = "cosmology/kappa_born_255.npz"

@@ -19,7 +19,7 @@ from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.estimators import Autoencoder, NetworkClassifier
 from isthmus.models.corruption import GaussianNoise, Smoothing, Symmetry
 from isthmus.models.networks import Convolutional
-from isthmus.studies.massmaps.skies import BEAM, FIVE, LOOKS, PAIR, PARTS, Sky, noisy
+from isthmus.studies.massmaps.skies import BEAM, FIVE, PAIR, PARTS, Sky, noisy
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.simulators.massmaps import PIXEL, shape_noise
 from isthmus.training.loop import Hooks
@@ -144,11 +144,10 @@ def measured(
 
 
 def looks(sky: Sky, galaxies: int, seed: int) -> Iterator[tuple[str, FloatArray, IntArray]]:
-    """Noisy maps and their universes, part by part; training maps are looked at more often."""
+    """Noisy maps and their universes, part by part; of training maps one draw of the noise."""
     for number, part in enumerate(PARTS):
-        for look in range(LOOKS if part == "train" else 1):
-            rng = np.random.default_rng((seed, galaxies, number, look))
-            yield part, noisy(sky.maps[part], galaxies, rng), sky.universe[part]
+        rng = np.random.default_rng((seed, galaxies, number))
+        yield part, noisy(sky.maps[part], galaxies, rng), sky.universe[part]
 
 
 def told(
