@@ -205,9 +205,9 @@ def find(notebook: Notebook, scale: Scale) -> Findings:
 
 
 def per_cent(found: Interval | Sequence[float], digits: int = 1) -> str:
-    """An estimate in per cent with its interval."""
+    """A share in per cent with its interval, which ends at 0 and 100."""
     each = found if isinstance(found, Interval) else student_interval(np.asarray(found))
-    middle, low, high = (100 * v for v in (each.estimate, each.low, each.high))
+    middle, low, high = (100 * np.clip((each.estimate, each.low, each.high), 0, 1)).tolist()
     if np.isnan(low):
         return f"{middle:.{digits}f} %"
     return f"{middle:.{digits}f} % ({low:.{digits}f} to {high:.{digits}f})"
