@@ -116,7 +116,7 @@ def test_the_network_is_chosen_by_the_choice_not_by_the_verdict():
             {SVD: answer(5, 0.9, 0.8), one: answer(1, 0.4, 0.9), two: answer(2, 0.5, 0.7)},
         ]
     )
-    assert found.networks == [one, two]
+    assert found.networks("auc") == [one, two]
     np.testing.assert_allclose(found.values(NETWORK, "auc"), [0.6, 0.7])
     assert found.gain(SVD, "auc").estimate == pytest.approx(-0.1)
     assert found.settings(two) == [2, 2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.analysis.comparison import Interval
+from isthmus.analysis.comparison import Interval, student_interval
 from isthmus.analysis.entries import entry_gains
 from isthmus.analysis.maps import latent_map
 from isthmus.contracts import Array, BoolArray, FloatArray
@@ -114,11 +114,10 @@ def _gains(
     """Of the chosen network over SVD by each seed, with intervals over genes."""
     every = _every(notebook, pair)
 
-    def measured(seed: int, network: str) -> dict[str, Any]:
-        trial = pair.trial(_key(name), seed)
-        ours = predictions(notebook, trial, every[network])
-        rows = {}
+    def measured(row: int, seed: int) -> dict[str, Any]:
+        trial, rows = pair.trial(_key(name), seed), {}
         for measure, rival in BEST_SVD.items():
+            ours = predictions(notebook, trial, every[found.networks(measure)[row]])
             theirs = predictions(notebook, trial, every[rival])
             gain = entry_gains(pair.new, ours, theirs, ~pair.old.x, seed=seed, n_resamples=400)
             rows[measure] = asdict(gain[measure])
@@ -129,10 +128,10 @@ def _gains(
             measure: Interval(**gain)
             for measure, gain in notebook.facts(
                 f"{_key(name)}/gain/seed-{seed}",
-                lambda seed=seed, network=network: measured(seed, network),  # type: ignore[misc]
+                lambda row=row, seed=seed: measured(row, seed),  # type: ignore[misc]
             ).items()
         }
-        for seed, network in zip(notebook.seeds, found.networks, strict=True)
+        for row, seed in enumerate(notebook.seeds)
     ]
 
 
@@ -161,10 +160,11 @@ def _comparison(name: str, found: Standing, gains: list[dict[str, Interval]]) ->
         + ", ".join(signed(gain[measure].estimate) for gain in gains)
         for measure, title in MEASURES.items()
     )
+    single = student_interval(found.values(NETWORK, "auc", by="average_precision"))
     return Comparison(
         f"Yeast, {name}",
         "none",
-        values,
+        f"{values}; the network chosen by average precision has AUC {told(single)}",
         "what curators added later is the test, not what was hidden at random: they add what is "
         "newly studied, which annotations say little of",
     )
@@ -214,7 +214,9 @@ def _section(
 def _predicted(notebook: Notebook, name: str, pair: Pair, found: Standing) -> Section:
     """The highest scores of the first seed's network, and what became of them."""
     trial = pair.trial(_key(name), notebook.seeds[0])
-    scores = predictions(notebook, trial, _every(notebook, pair)[found.networks[0]])
+    scores = predictions(
+        notebook, trial, _every(notebook, pair)[found.networks("average_precision")[0]]
+    )
     asked = np.flatnonzero(~pair.old.x)
     ranked = asked[np.argsort(-scores.ravel()[asked], kind="stable")]
     right = pair.new.ravel()[ranked]

@@ -78,7 +78,8 @@ def six_matrices(notebook: Notebook) -> Part:
 _INTRODUCTION = (
     "A tenth of the ones is hidden and looks like any other zero. Every method scores all zeros "
     "that it sees; AUC and average precision say how far the hidden ones stand at the top. "
-    "Settings are chosen on another tenth, hidden from what was left.",
+    "Settings are chosen on another tenth, hidden from what was left; k of SVD and the network "
+    "by the measure that is judged.",
     "Many genes are twins, with equal rows: what one of them hides the other shows. Where twins "
     "are grouped they lose the same annotations and are asked once.",
 )

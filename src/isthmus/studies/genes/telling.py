@@ -57,11 +57,18 @@ def standings_table(standing: Standing, entries: str = "all", caption: str = "")
         (
             name,
             *(told(standing.interval(name, measure, entries)) for measure in MEASURES),
-            ", ".join(standing.networks) if name == NETWORK else _settings(standing, name),
+            _networks(standing) if name == NETWORK else _settings(standing, name),
         )
         for name in standing.names
     ]
     return Table(("method", *MEASURES.values(), "chosen, by seed"), tuple(rows), caption)
+
+
+def _networks(standing: Standing) -> str:
+    return "; ".join(
+        f"by {title}: {', '.join(standing.networks(measure))}"
+        for measure, title in MEASURES.items()
+    )
 
 
 def _settings(standing: Standing, name: str) -> str:

@@ -150,10 +150,10 @@ def _key(trial: Trial, method: Method) -> str:
     return f"{trial.key}/{name}/seed-{trial.seed}"
 
 
-def chosen_network(answers: Mapping[str, Mapping[str, Any]]) -> str:
+def chosen_network(answers: Mapping[str, Mapping[str, Any]], measure: str) -> str:
     """The network that was best by the choice, of one trial's answers by method."""
     known = [name for name in NETWORKS if name in answers]
-    return max(known, key=lambda name: answers[name]["chosen"]["average_precision"])
+    return max(known, key=lambda name: answers[name]["chosen"][measure])
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,14 +172,15 @@ class Standing:
         known = tuple(self.answers[0])
         return (*known, NETWORK) if set(NETWORKS) & set(known) else known
 
-    @property
-    def networks(self) -> list[str]:
-        """The network chosen in each trial."""
-        return [chosen_network(each) for each in self.answers]
+    def networks(self, measure: str) -> list[str]:
+        """The network chosen in each trial, by the measure that it is judged by."""
+        return [chosen_network(each, measure) for each in self.answers]
 
-    def values(self, name: str, measure: str, entries: str = "all") -> FloatArray:
-        """A measure of a method in each trial, ``(seeds,)``."""
-        names = self.networks if name == NETWORK else [name] * len(self.answers)
+    def values(
+        self, name: str, measure: str, entries: str = "all", *, by: str | None = None
+    ) -> FloatArray:
+        """A measure of a method in each trial, ``(seeds,)``; the network chosen ``by`` another."""
+        names = self.networks(by or measure) if name == NETWORK else [name] * len(self.answers)
         return np.array(
             [
                 each[method]["verdict"][entries][measure]
