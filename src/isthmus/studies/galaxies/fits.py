@@ -13,9 +13,9 @@ from isthmus.estimators import VariationalAutoencoder
 from isthmus.models.blobs import Blobs
 from isthmus.models.likelihoods import Gaussian
 from isthmus.models.responses import PointSpread
-from isthmus.studies.galaxies.evidence import of_manifold, of_profiles
+from isthmus.studies.galaxies.fitting import Fit, climbed, integrated
 from isthmus.studies.galaxies.profiles import Profiles
-from isthmus.studies.galaxies.stamps import Deal, Stamps, noisy, trained
+from isthmus.studies.galaxies.stamps import Deal, Stamps, noisy, seen, trained
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.simulators.galaxies import point_spread
 
@@ -51,17 +51,18 @@ class Effort:
 
     stamps: int = 8_000
     galaxies: int | None = None
-    fitted: int = 300
-    tested: int = 200
+    fitted: int = 240
+    tested: int = 150
     latents: int = 32
     spots: int = 64
-    epochs: int = 60
-    draws: int = 512
+    epochs: int = 30
+    draws: int = 256
     made: int = 400
     cutouts: int = 100
 
 
 FULL = Effort()
+_STEPS = 25  # to the best code
 POINT_SPREAD = PointSpread(tuple(map(tuple, point_spread().tolist())))
 QUICK = Effort(240, 24, 24, 12, 4, 8, 2, 64, 24, 2)
 
@@ -115,70 +116,113 @@ def manifold(
     )
 
 
+class Surface:
+    """The pictures of a manifold's codes, through the point spread."""
+
+    def __init__(self, vae: VariationalAutoencoder) -> None:
+        """Of a trained autoencoder."""
+        self.vae = vae
+        self.spread: FloatArray = np.ones(vae.latent_dim)
+        self.step: FloatArray = np.full(vae.latent_dim, 1e-2)
+
+    def pictures(self, parameters: FloatArray) -> FloatArray:
+        """Stamps ``(n, 69, 69)`` of codes ``(n, k)``, without noise."""
+        return as_seen(self.vae.decode(parameters.astype(np.float32)))
+
+    def fit(self, x: FloatArray) -> Fit:
+        """The codes nearest to stamps, from the encoder's."""
+        return climbed(self, x, self.vae.transform(seen(x)), steps=_STEPS)
+
+
 def as_seen(light: FloatArray) -> FloatArray:
     """Pictures ``(n, 69, 69)`` of what is there, through the point spread."""
     flat = torch.from_numpy(light.reshape(len(light), -1))
     return POINT_SPREAD(flat, {}, light.shape[1:]).numpy().reshape(light.shape)
 
 
-def prior_of(notebook: Notebook, stamps: Stamps, deal: Deal, effort: Effort, seed: int) -> Mixture:
-    """The mixture of normal laws of training stamps' best profiles."""
+def prior_of(
+    notebook: Notebook,
+    key: str,
+    family: Profiles | Surface,
+    stamps: Stamps,
+    x: FloatArray,
+    effort: Effort,
+    seed: int,
+) -> Mixture:
+    """The mixture of normal laws of training stamps' best parameters."""
 
     def found() -> dict[str, Array]:
-        rows = deal.train[: effort.fitted]
-        best = Profiles().fit(stamps.x[rows]).parameters
+        rows = stamps.dealt(seed).train[: effort.fitted]
+        best = family.fit(x[rows]).parameters
         return fit_mixture(best, groups=stamps.row[rows], seed=seed).arrays()
 
-    return Mixture.of(notebook.arrays(f"prior/seed-{seed}", found))
+    return Mixture.of(notebook.arrays(key, found))
 
 
-def judged(
-    notebook: Notebook, stamps: Stamps, prior: Mixture, effort: Effort, seed: int
-) -> Judged:
+def judged(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Judged:
     """Held-out stamps by both descriptions."""
     deal = stamps.dealt(seed)
+    rows = deal.test[: effort.tested]
+    prior = profile_prior(notebook, stamps, effort, seed)
+    known = _by_profile(notebook, f"profile/seed-{seed}", prior, stamps.x[rows], effort, seed)
     vae = manifold(notebook, f"manifold/seed-{seed}", stamps.x, deal, effort, seed)
+    codes = prior_of(notebook, f"codes/seed-{seed}", Surface(vae), stamps, stamps.x, effort, seed)
+    told = _by_manifold(notebook, f"log-p/seed-{seed}", vae, codes, stamps.x[rows], effort, seed)
+    return Judged(rows, **known, **told)
+
+
+def profile_prior(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Mixture:
+    """That of profiles."""
+    return prior_of(notebook, f"prior/seed-{seed}", Profiles(), stamps, stamps.x, effort, seed)
+
+
+def control(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Judged:
+    """Stamps of the profile's own family, on as many of which a manifold was trained alike."""
+    deal, prior = stamps.dealt(seed), profile_prior(notebook, stamps, effort, seed)
     rows = deal.test[: effort.tested]
 
-    def found() -> dict[str, Array]:
-        return {"rows": rows, **_both(vae, prior, stamps.x[rows], effort, seed)}
-
-    return Judged(**notebook.arrays(f"log-p/seed-{seed}", found))
-
-
-def control(
-    notebook: Notebook, stamps: Stamps, prior: Mixture, effort: Effort, seed: int
-) -> Judged:
-    """Stamps of the profile's own family, on as many of which a manifold was trained alike."""
-    deal = stamps.dealt(seed)
-    rng = np.random.default_rng([seed, 2])
-
     def drawn() -> dict[str, Array]:
-        profiles, parameters = Profiles(), prior.sample(len(stamps.x), rng)
-        parts = np.array_split(parameters, max(1, len(parameters) // 256))
+        rng, profiles = np.random.default_rng([seed, 2]), Profiles()
+        parts = np.array_split(prior.sample(len(stamps.x), rng), max(1, len(stamps.x) // 256))
         return {"clean": np.concatenate([profiles.pictures(part) for part in parts])}
 
     x = noisy(notebook.arrays(f"control/stamps-{seed}", drawn)["clean"], seed)
+    known = _by_profile(notebook, f"control/profile-{seed}", prior, x[rows], effort, seed)
     vae = manifold(notebook, f"control/manifold-{seed}", x, deal, effort, seed)
-    rows = deal.test[: effort.tested]
-
-    def found() -> dict[str, Array]:
-        return {"rows": rows, **_both(vae, prior, x[rows], effort, seed)}
-
-    return Judged(**notebook.arrays(f"control/log-p-{seed}", found))
+    codes = prior_of(notebook, f"control/codes-{seed}", Surface(vae), stamps, x, effort, seed)
+    told = _by_manifold(notebook, f"control/log-p-{seed}", vae, codes, x[rows], effort, seed)
+    return Judged(rows, **known, **told)
 
 
-def _both(
-    vae: VariationalAutoencoder, prior: Mixture, x: FloatArray, effort: Effort, seed: int
+def _by_profile(
+    notebook: Notebook, key: str, prior: Mixture, x: FloatArray, effort: Effort, seed: int
 ) -> dict[str, Array]:
-    profiles = Profiles()
-    fit = profiles.fit(x)
-    known = of_profiles(profiles, x, fit, prior, draws=effort.draws, seed=seed)
-    told = of_manifold(vae, x, draws=effort.draws, seed=seed)
-    return {
-        "manifold": told.value,
-        "profile": known.value,
-        "maximum": fit.log_likelihood,
-        "unsure": told.uncertain,
-        "size": known.effective_size,
-    }
+    def found() -> dict[str, Array]:
+        profiles = Profiles()
+        fit = profiles.fit(x)
+        told = integrated(profiles, x, fit, prior.log_density, draws=effort.draws, seed=seed)
+        return {
+            "profile": told.value,
+            "maximum": fit.log_likelihood,
+            "size": told.effective_size,
+        }
+
+    return notebook.arrays(key, found)
+
+
+def _by_manifold(
+    notebook: Notebook,
+    key: str,
+    vae: VariationalAutoencoder,
+    prior: Mixture,
+    x: FloatArray,
+    effort: Effort,
+    seed: int,
+) -> dict[str, Array]:
+    def found() -> dict[str, Array]:
+        surface = Surface(vae)
+        log_prior = vae.prior_log_prob
+        told = integrated(surface, x, surface.fit(x), log_prior, draws=effort.draws, seed=seed)
+        return {"manifold": told.value, "unsure": told.uncertain}
+
+    return notebook.arrays(key, found)

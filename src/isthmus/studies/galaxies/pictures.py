@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -10,13 +13,13 @@ from isthmus.analysis.morphology import morphology
 from isthmus.contracts import Array, FloatArray
 from isthmus.data.dataset import Dataset
 from isthmus.report.blocks import Table
-from isthmus.report.images import Strip, image_strips
+from isthmus.report.images import example_images
 from isthmus.report.look import Look
 from isthmus.report.page import Section
 from isthmus.report.style import number, styled
-from isthmus.studies.galaxies.fits import Effort, as_seen, manifold
+from isthmus.studies.galaxies.fits import Effort, Surface, as_seen, manifold, prior_of
 from isthmus.studies.galaxies.profiles import Profiles
-from isthmus.studies.galaxies.stamps import SEED, Stamps, noisy, seen
+from isthmus.studies.galaxies.stamps import SEED, Stamps, noisy
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.simulators.galaxies import stamps as simulate
 
@@ -24,7 +27,7 @@ __all__ = ["CUTOUTS", "hubble", "shapes", "views"]
 
 CUTOUTS = "hubble"
 SHARP = 0.09  # arcsec, half the point spread: as near as pixels show what is there
-SHOWN = 8
+SHOWN = 12
 SEEN_AT = 1.2  # deviations of the noise, after smoothing, from which on a pixel is the galaxy's
 STATISTICS = {
     "radius": "half-light radius, pixels",
@@ -34,7 +37,7 @@ STATISTICS = {
     "m20": "M20",
 }
 
-_drawn = styled(image_strips)
+_drawn = styled(example_images)
 
 
 def views(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
@@ -46,27 +49,28 @@ def views(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
 
     def found() -> dict[str, Array]:
         x = stamps.x[rows]
-        light = vae.decode(vae.refine(seen(x))[0])
+        light = vae.decode(Surface(vae).fit(x).parameters.astype(np.float32))
         whole = simulate(stamps.galaxies, stamps.row, seed=SEED, fwhm=SHARP, only=rows)
         return {
             "stamp": x,
-            "manifold, as seen": as_seen(light),
-            "best profile, as seen": Profiles().pictures(Profiles().fit(x).parameters),
-            "truth, as seen": stamps.clean[rows],
-            "manifold, without blur": light,
-            "truth, half the blur": whole,
+            "manifold, seen": as_seen(light),
+            "profile, seen": Profiles().pictures(Profiles().fit(x).parameters),
+            "truth, seen": stamps.clean[rows],
+            "manifold, sharp": light,
+            "truth, sharper": whole,
         }
 
     kept = notebook.arrays(f"views/seed-{seed}", found)
-    high = float(np.percentile(np.arcsinh(kept["truth, half the blur"]), 99.9))
+    high = float(np.percentile(np.arcsinh(kept["truth, sharper"]), 99.9))
     picture = notebook.picture(
         "views",
-        _strips(kept, high),
+        _rows(kept, high),
         alt="Held-out stamps beside what the manifold and the best profile make of them",
         caption="Held-out stamps; what the manifold and the best profile say is there, seen "
         "through the same point spread; the truth; and the manifold's galaxy without the point "
-        "spread beside a sharper view of the truth.",
-        numbers={name: values.reshape(-1)[:1] for name, values in kept.items()},
+        "spread, above the truth through half of it. Grey is the inverse hyperbolic sine of the "
+        "light, in deviations of the noise.",
+        numbers={name: values.sum((1, 2)) for name, values in kept.items()},
     )
     return Section(
         "Denoised and deconvolved",
@@ -81,9 +85,12 @@ def shapes(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
     seed = notebook.seeds[0]
     deal = stamps.dealt(seed)
     vae = manifold(notebook, f"manifold/seed-{seed}", stamps.x, deal, effort, seed)
+    key, surface = f"codes/seed-{seed}", Surface(vae)
+    prior = prior_of(notebook, key, surface, stamps, stamps.x, effort, seed)
 
     def found() -> dict[str, Array]:
-        made = noisy(as_seen(vae.sample(effort.made, random_state=seed)), seed + 7)
+        codes = prior.sample(effort.made, np.random.default_rng(seed)).astype(np.float32)
+        made = noisy(as_seen(vae.decode(codes)), seed + 7)
         held = stamps.x[deal.test[: effort.made]]
         told = {"samples": made, "stamps": held}
         measured = {
@@ -97,10 +104,10 @@ def shapes(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
     both = {"held-out stamp": kept["held"], "sample": kept["made"]}
     picture = notebook.picture(
         "samples",
-        _strips(both, float(np.percentile(np.arcsinh(kept["held"]), 99.9))),
+        _rows(both, float(np.percentile(np.arcsinh(kept["held"]), 99.9))),
         alt="Held-out stamps above samples of the manifold",
         caption="Held-out stamps, and galaxies that the manifold made up, with noise.",
-        numbers={name: values.reshape(-1)[:1] for name, values in both.items()},
+        numbers={name: values.sum((1, 2)) for name, values in both.items()},
     )
     rows = tuple(
         (words, *(_spread(kept[f"{name} {which}"]) for which in ("stamps", "samples")))
@@ -119,14 +126,16 @@ def hubble(notebook: Notebook, effort: Effort) -> None:
     with np.load(notebook.file("galaxies/hdf_cutouts_32.npz"), allow_pickle=False) as file:
         x = file["X"]
     if notebook.quick:
-        x = x[:100, ::2, ::2]
+        x = x[:60, ::2, ::2]
     notebook.run(CUTOUTS, Dataset(x), epochs=effort.cutouts, seed=notebook.seeds[0])
 
 
-def _strips(kept: dict[str, Array], high: float) -> Figure:
-    look = Look("image", 0.0, high, "gray")
-    strips = [Strip(name, np.arcsinh(values)[None], look) for name, values in kept.items()]
-    return _drawn(strips, [""], [""] * SHOWN)
+def _rows(kept: Mapping[str, Array], high: float) -> Figure:
+    """A row of pictures for each way of seeing them, in grey by asinh of the light."""
+    x = np.arcsinh(np.concatenate(list(kept.values())))
+    first = np.cumsum([0, *(len(values) for values in kept.values())])
+    members = [np.arange(*ends) for ends in pairwise(first)]
+    return _drawn(x, Look("image", 0.0, high, "gray"), list(kept), members, "")
 
 
 def _spread(values: FloatArray) -> str:

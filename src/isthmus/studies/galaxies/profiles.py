@@ -7,17 +7,18 @@ index stands between 0.3 and 6.2, two of its ellipticity, and two of its place (
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import irfft2
 from scipy.special import expit
 
 from isthmus.contracts import Array, FloatArray
+from isthmus.studies.galaxies.fitting import Fit, best, climbed
 from isthmus.studies.simulators.galaxies import FWHM, PIXEL, SIDE
 
-__all__ = ["PARAMETERS", "Fit", "Profiles"]
+__all__ = ["PARAMETERS", "Profiles"]
 
 PARAMETERS = ("log light", "log radius", "index", "ellipticity +", "ellipticity x", "y", "x")
 INDICES = (0.3, 6.2)  # those that GalSim has; the Gaussian is 0.5, exponential 1, de Vaucouleurs 4
@@ -26,27 +27,7 @@ _PLANE = 128  # pixels of the plane on which a profile is worked out: what lies 
 _WAVES = np.geomspace(1e-3, 400, 512)  # wave numbers, in inverse half-light radii
 _ROWS = 64  # Sersic indices of the table
 _SIGMA = FWHM / PIXEL / math.sqrt(8 * math.log(2))
-_LOOSE = np.array([9.0, 9.0, 9.0, 1.0, 1.0, 9.0, 9.0])  # variances of a prior that forbids nothing
-_STEP = np.array([1e-3, 1e-3, 3e-3, 1e-3, 1e-3, 1e-3, 1e-3])
 _STARTS = (-1.5, 0.5)  # indices of 1.4 and of 4.0
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """Best profiles of stamps.
-
-    Attributes:
-        parameters: ``(n, 7)``.
-        precision: curvature of minus the log likelihood there, ``(n, 7, 7)``.
-        log_likelihood: its maximum, nats, ``(n,)``.
-    """
-
-    parameters: FloatArray
-    precision: FloatArray
-    log_likelihood: FloatArray
-
-    def __getitem__(self, rows: Array) -> Fit:
-        return Fit(self.parameters[rows], self.precision[rows], self.log_likelihood[rows])
 
 
 class Profiles:
@@ -57,14 +38,12 @@ class Profiles:
     section 3).
     """
 
-    def __init__(self) -> None:
-        """Tabulate the transforms, ``(indices, wave numbers)``."""
-        import galsim
+    spread: FloatArray = np.array([9.0, 9.0, 9.0, 1.0, 1.0, 9.0, 9.0])  # forbids nothing
+    step: FloatArray = np.array([1e-3, 1e-3, 3e-3, 1e-3, 1e-3, 1e-3, 1e-3])
 
-        n = np.geomspace(*INDICES, _ROWS)
-        circles = (galsim.Sersic(n=float(each), half_light_radius=1.0) for each in n)
-        values = [[circle.kValue(float(k), 0.0).real for k in _WAVES] for circle in circles]
-        self.table = np.array(values, np.float32)
+    def __init__(self) -> None:
+        """Take the table, and what is the same for all profiles."""
+        self.table = _tabulated()
         ky, kx = 2 * np.pi * np.fft.fftfreq(_PLANE), 2 * np.pi * np.fft.rfftfreq(_PLANE)
         self.ky, self.kx = ky, kx
         y, x = np.meshgrid(ky, kx, indexing="ij")
@@ -91,62 +70,12 @@ class Profiles:
         turned *= self._shift(parameters[:, 6], self.kx)[:, None, :]
         return np.asarray(irfft2(turned, (_PLANE, _PLANE))[:, :SIDE, :SIDE])
 
-    def fit(self, stamps: FloatArray, *, steps: int = 12, batch: int = 64) -> Fit:
+    def fit(self, stamps: FloatArray) -> Fit:
         """The profiles nearest to stamps ``(n, 69, 69)`` in units of their noise.
 
-        Levenberg and Marquardt's steps from the stamp's moments, once as a disc and once as a
-        bulge; the better end is kept.
+        Sought from the stamp's moments, once as a disc and once as a bulge.
         """
-        parts = [stamps[i : i + batch] for i in range(0, len(stamps), batch)]
-        found = [self._best(part.astype(np.float64), steps) for part in parts]
-        return Fit(*(np.concatenate(each) for each in zip(*found, strict=True)))
-
-    def log_likelihood(self, stamps: FloatArray, parameters: FloatArray) -> FloatArray:
-        """Log p of stamps given profiles, nats, ``(n,)``."""
-        away = np.square(stamps - self.pictures(parameters)).sum((1, 2))
-        return -0.5 * (away + SIDE**2 * math.log(2 * math.pi))
-
-    def _best(self, stamps: FloatArray, steps: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        ends = [self._climbed(stamps, _guess(stamps, index), steps) for index in _STARTS]
-        heights = np.stack([end[2] for end in ends])
-        pick = heights.argmax(0)[None]
-        one, two, three = (np.stack(each) for each in zip(*ends, strict=True))
-        taken = np.take_along_axis
-        return (
-            taken(one, pick[..., None], 0)[0],
-            taken(two, pick[..., None, None], 0)[0],
-            taken(three, pick, 0)[0],
-        )
-
-    def _climbed(
-        self, stamps: FloatArray, theta: FloatArray, steps: int
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        damping = np.full(len(theta), 1e-2)
-        slope, bend, height = self._local(stamps, theta)
-        for _ in range(steps):
-            held = bend + damping[:, None, None] * np.einsum("nii,ij->nij", bend, np.eye(7))
-            step = np.linalg.solve(held, slope[..., None])[..., 0]
-            ahead = theta + np.clip(step, -1, 1)
-            its_slope, its_bend, its_height = self._local(stamps, ahead)
-            up = its_height > height
-            theta = np.where(up[:, None], ahead, theta)
-            slope = np.where(up[:, None], its_slope, slope)
-            bend = np.where(up[:, None, None], its_bend, bend)
-            height = np.where(up, its_height, height)
-            damping = np.where(up, damping / 5, np.minimum(damping * 8, 1e6))
-        return theta, bend, self.log_likelihood(stamps, theta)
-
-    def _local(
-        self, stamps: FloatArray, theta: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Slope, Gauss-Newton curvature and height of the log likelihood, loosely held."""
-        moved = theta[:, None] + np.concatenate([np.zeros((1, 7)), np.diag(_STEP)])
-        drawn = self.pictures(moved.reshape(-1, 7)).reshape(len(theta), 8, -1)
-        rest = stamps.reshape(len(theta), -1) - drawn[:, 0]
-        jacobian = (drawn[:, 1:] - drawn[:, :1]) / _STEP[:, None]
-        slope = np.einsum("npd,nd->np", jacobian, rest) - theta / _LOOSE
-        bend = jacobian @ jacobian.transpose(0, 2, 1) + np.diag(1 / _LOOSE)
-        return slope, bend, -0.5 * (rest**2).sum(1) - 0.5 * (theta**2 / _LOOSE).sum(1)
+        return best([climbed(self, stamps, _guess(stamps, index)) for index in _STARTS])
 
     def _stretched(self, ellipticity: FloatArray) -> FloatArray:
         """Squared wave numbers of the circle whose ellipse a profile is, ``(n, waves)``."""
@@ -165,6 +94,18 @@ class Profiles:
 
     def _shift(self, place: FloatArray, k: FloatArray) -> Array:
         return np.exp(-1j * np.outer(place + SIDE // 2, k)).astype(np.complex64)
+
+
+@functools.cache
+def _tabulated() -> FloatArray:
+    """Transforms of circles of half-light radius 1, ``(indices, wave numbers)``."""
+    import galsim
+
+    circles = (
+        galsim.Sersic(n=float(n), half_light_radius=1.0) for n in np.geomspace(*INDICES, _ROWS)
+    )
+    values = [[circle.kValue(float(k), 0.0).real for k in _WAVES] for circle in circles]
+    return np.array(values, np.float32)
 
 
 def _guess(stamps: FloatArray, index: float) -> FloatArray:
