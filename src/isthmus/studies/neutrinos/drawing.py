@@ -150,7 +150,7 @@ def _curve(x: FloatArray, many: Sequence[FloatArray] | FloatArray) -> Curve:
 def restored(notebook: Notebook, found: Findings) -> tuple[Picture, ...]:
     """Pairs as they were, with pixels lost, and restored: charges, then times."""
     first = found.pairs[0]
-    units = {"charge": "log10(1 + p.e.)", "time": "20 ns"}
+    units = {"charge": "log10(1 + p.e.)", "time": "units of 20 ns"}
     return tuple(
         notebook.picture(
             f"restored-{what}",
