@@ -125,7 +125,7 @@ def sorted_gains(curves: Mapping[str, FloatArray | None], reference: str, title:
             axes.plot(100 * _LEVELS, np.quantile(gain, _LEVELS), color=colour, label=label)
     axes.axhline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.set(xlabel="samples, from the largest loss to the largest gain (%)", xlim=(0, 100))
-    axes.set_ylabel(f"{title}\nover {shorten(reference)}")
+    axes.set_ylabel(f"{title}\nover {shorten(reference, 40)}")
     _reach(axes, np.concatenate([gain for gain in curves.values() if gain is not None]))
     axes.grid()
     axes.legend(loc="upper left")

@@ -164,15 +164,17 @@ def image_strips(strips: Sequence[Strip], rows: Sequence[str], captions: Sequenc
     tiles = np.stack([_tiles(strip.look, strip.values) for strip in strips], axis=2)
     each = tiles.shape[1]
     mosaics = [Mosaic(tiles[:, c], (ROOM - 0.8) / each - 0.12, 0.24) for c in range(each)]
-    figure = new_figure(mosaics[0].height + 0.34 + BAR)
-    ratios = [mosaics[0].height + 0.34, BAR]
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)[:, 0]
+    scaled = [strip for strip in strips if strip.scale]
+    ratios = [mosaics[0].height + 0.34, *([BAR] if scaled else [])]
+    figure = new_figure(sum(ratios))
+    upper, *lower = figure.subfigures(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for column, axes in enumerate(upper.subplots(1, each, squeeze=False)[0]):
         headings = [strip.heading for strip in strips]
         mosaics[column].draw(axes, columns=headings, rows=rows if column == 0 else ())
         axes.tick_params(axis="x", labelsize=7.5)
         _caption_middles(axes, mosaics[column], captions[column::each])
-    _scales(lower, [strip for strip in strips if strip.scale])
+    if scaled:
+        _scales(lower[0], scaled)
     return figure
 
 

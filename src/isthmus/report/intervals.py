@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from isthmus.analysis.comparison import Interval
@@ -56,7 +57,8 @@ def intervals(
         axes.plot(middle, y, "o", color=colour, markersize=5.5, label=name)
         for at, value in zip(y, middle, strict=True):
             axes.annotate(number(value), (value, at), (0, 4), textcoords="offset points",
-                          ha="center", va="bottom", fontsize=7)  # fmt: skip
+                          ha="center", va="bottom", fontsize=7,
+                          path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
     for name, value in (marks or {}).items():
         axes.axvline(scale * value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.annotate(name, (scale * value, 1), (3, -2), xycoords=("data", "axes fraction"),
