@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_a_quick_trial_is_whole(tmp_path, name, data_folder, monkeypatch):
     assert found.sentences
     assert found.comparisons
     assert all(each.ours and each.why for each in found.comparisons)
-    page = (tmp_path / "once" / "report.html").read_text()
+    page = unescape((tmp_path / "once" / "report.html").read_text())
     assert all(title in page for title in ("Published and ours", named(name).title))
     facts = json.loads((tmp_path / "once" / "study.json").read_text())
     assert facts["comparisons"] == [vars(each) for each in found.comparisons]

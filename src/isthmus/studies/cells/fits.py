@@ -151,7 +151,7 @@ def left_out(
         name: effort.manifold(name, seed).fit(data[train].replace(labels=None))
         for name in MANIFOLDS
     }
-    models["svd"] = TruncatedSVD(LATENTS).fit(data.x[train])
+    models["svd"] = TruncatedSVD(LATENTS, random_state=seed).fit(data.x[train])
     for name, model in models.items():
         again = model.reconstruct(asked)
         judged(name, again)
