@@ -8,6 +8,7 @@ PyTorch's process groups do the rest.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -175,12 +176,24 @@ def joined(patience: float = PATIENCE) -> Iterator[Team]:
     if place is None:
         yield ALONE
         return
+    from torch._C._distributed_c10d import PrefixStore  # not in every build of PyTorch
+    from torch.distributed.rendezvous import rendezvous
+
     os.environ.update(place)
     on_gpus = torch.cuda.is_available()
     if on_gpus:
         torch.cuda.set_device(int(place["LOCAL_RANK"]) % torch.cuda.device_count())
+    limit = timedelta(seconds=patience)
     with _together():
-        dist.init_process_group("nccl" if on_gpus else "gloo", timeout=timedelta(seconds=patience))
+        store, rank, size = next(rendezvous("env://", timeout=limit))
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        dist.init_process_group(
+            "nccl" if on_gpus else "gloo",
+            store=PrefixStore(f"attempt-{attempt}", store),  # forgets those that were lost
+            rank=rank,
+            world_size=size,
+            timeout=limit,
+        )
     try:
         waiting = dist.new_group(timeout=_A_DAY)
         yield Team(dist.get_rank(), dist.get_world_size(), waiting)
@@ -223,7 +236,8 @@ def _together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        cause = next(iter(str(error).splitlines()), type(error).__name__)
+        told = re.sub(r"\[/[^]]*\] *", "", str(error)) or type(error).__name__
+        cause = re.split(r"\. |\n", told)[0]
         raise PeerError(
             f"another process of the team is lost or does not answer ({cause})",
             remedy="start it again with --resume",
