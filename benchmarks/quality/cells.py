@@ -35,12 +35,12 @@ from isthmus.analysis.densities import fit_class_mixtures
 from isthmus.data.balance import balanced_rows
 from isthmus.data.folds import folds
 from isthmus.data.splits import components
+from isthmus.studies.cells.images import CLASSES, colours, doubled, read
 
 FOLDS = 5
 MADE = 100  # class-conditional samples of each class, over all folds
 CLASSIFIERS = ("article", "boosting")
-TRAINED = 832  # rows in the article's training part
-KNOWN = np.array(["0", "1", "2"])
+KNOWN = np.array(CLASSES)
 
 
 def main() -> None:
@@ -54,18 +54,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    data = images(arguments.data / "cells" / "ucsf_neuron_if_28.npz")
+    data = read(arguments.data / "cells" / "ucsf_neuron_if_28.npz")
     if arguments.part == "leak":
         leak(data, arguments)
     else:
         pooled = {name: pool(data, name, arguments) for name in ("random", "donors")}
         compare(data, pooled)
-
-
-def images(path: Path) -> Dataset:
-    """The images with their classes, and their donors as groups."""
-    with np.load(path, allow_pickle=False) as file:
-        return Dataset(file["X"], labels=file["y"].astype(str), groups=file["donor"])
 
 
 def flat(x: np.ndarray) -> np.ndarray:
@@ -87,24 +81,19 @@ def leak(data: Dataset, arguments: argparse.Namespace) -> None:
     for name, predicted in (("as published", leaky), ("no twin in training", clean)):
         print(json.dumps({"split": name, **told(confusion(true, predicted, KNOWN))}))
     gain = paired_difference(leaky == true, clean == true, groups=image)
-    doubled = true == "0"
+    twins = true == "0"
     of_class_0 = paired_difference(
-        (leaky == true)[doubled], (clean == true)[doubled], groups=image[doubled]
+        (leaky == true)[twins], (clean == true)[twins], groups=image[twins]
     )
     print(json.dumps({"leak": asdict(gain), "leak_class_0": asdict(of_class_0)}))
 
 
 def published(data: Dataset, seed: int) -> dict[str, np.ndarray]:
     """Test images and what the classifier takes them for, with and without their twins."""
-    rng, doubled = np.random.default_rng(seed), np.flatnonzero(data.labels == "0")
-    rows = rng.permutation(np.concatenate([np.arange(len(data)), doubled]))
-    train, test = rows[:TRAINED], rows[TRAINED:]
-    clean = train[~np.isin(train, test)]
-    others = np.intersect1d(clean, doubled)
-    again = rng.choice(others, TRAINED - len(clean), replace=len(others) < TRAINED - len(clean))
-    x, found = flat(data.x), {"image": test}
-    for name, taught in (("leaky", train), ("clean", np.concatenate([clean, again]))):
-        found[name] = judged(x[taught], data.labels[taught], x[test], "article", seed)
+    split = doubled(data, seed)
+    x, found = flat(data.x), {"image": split.test}
+    for name, taught in (("leaky", split.train), ("clean", split.clean)):
+        found[name] = judged(x[taught], data.labels[taught], x[split.test], "article", seed)
     return found
 
 
@@ -157,13 +146,8 @@ def left_out(
     for name in CLASSIFIERS:
         fitted = fit_classifier(name, flat(data.x[taught]), data.labels[taught], seed=0)
         found |= {f"{kind}_{name}": fitted.predict(x) for kind, x in kinds.items()}
-    colours = LinearDiscriminantAnalysis().fit(colour(data.x[train]), data.labels[train])
-    return found | {"original_colour": colours.predict(colour(data.x[test]))}
-
-
-def colour(x: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of each channel, ``(n, 6)``."""
-    return np.concatenate([x.mean(axis=(1, 2)), x.std(axis=(1, 2))], axis=1)
+    by_colour = LinearDiscriminantAnalysis().fit(colours(data.x[train]), data.labels[train])
+    return found | {"original_colour": by_colour.predict(colours(data.x[test]))}
 
 
 def compare(data: Dataset, pooled: dict[str, dict[str, np.ndarray]]) -> None:
