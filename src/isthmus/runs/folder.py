@@ -57,6 +57,8 @@ _ESTIMATORS: dict[str, type[SavedEstimator]] = {
     for cls in (Autoencoder, NetworkClassifier, TruncatedSVD, VariationalAutoencoder)
 }
 
+_BEFORE_CARD = ("log.txt", "log.txt.new", "warnings.jsonl", "timings.json")
+
 
 class Run:
     """A finished or unfinished run, read when asked.
@@ -269,7 +271,7 @@ def _refuse(folder: Path, *, resume: bool) -> bool:
 
 def _is_beginning(name: str) -> bool:
     """Whether a run leaves such a file before it has a card: others are somebody else's."""
-    return name in ("log.txt", "log.txt.new") or (name[0] == "." and name.endswith(".tmp"))
+    return name in _BEFORE_CARD or (name[0] == "." and name.endswith(".tmp"))
 
 
 def _sweep(folder: Path) -> None:
