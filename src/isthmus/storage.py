@@ -15,14 +15,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
+from safetensors import SafetensorError
 
 from isthmus.contracts import Array
 from isthmus.errors import RunCorruptError, StorageError, UsageError
 
 __all__ = [
+    "append_text",
     "atomic_file",
     "atomic_folder",
     "empty_folder",
@@ -30,6 +33,7 @@ __all__ = [
     "plain",
     "read_json",
     "read_npy",
+    "refusals",
     "sha256",
     "to_json",
     "verify_folder",
@@ -78,7 +82,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         _refuse(error, path)
@@ -107,7 +111,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         _refuse(error, path)
     except BaseException:
@@ -121,11 +125,14 @@ def verify_folder(path: Path) -> None:
     Raises:
         RunCorruptError: a file is missing, of another size, or of another checksum.
     """
-    for name, entry in read_json(path / MANIFEST).items():
-        file = path / Path(name).name
-        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+    manifest = read_json(path / MANIFEST)
+    if not isinstance(manifest, Mapping):
+        raise RunCorruptError("is no manifest", where=path / MANIFEST)
+    for name, entry in manifest.items():
+        file, told = path / Path(name).name, entry if isinstance(entry, Mapping) else {}
+        if not file.is_file() or file.stat().st_size != told.get("bytes"):
             raise RunCorruptError("missing, or of another size than its manifest says", where=file)
-        if sha256(file) != entry["sha256"]:
+        if sha256(file) != told.get("sha256"):
             raise RunCorruptError("its content differs from its manifest's checksum", where=file)
 
 
@@ -133,6 +140,16 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically; what UTF-8 cannot hold, as in some file names, is escaped."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add UTF-8 text to a file, such as a log.
+
+    Raises:
+        StorageError: the disk refused; a part of the text may stand there.
+    """
+    with refusals(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -184,7 +201,9 @@ def plain(value: Any) -> Any:
 def write_npy(path: Path, array: Array) -> None:
     """Write an array atomically; object arrays are refused."""
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+        # NumPy's shortcut into a file may not notice that the disk is full
+        through: Any = SimpleNamespace(write=file.write)
+        np.lib.format.write_array(through, np.asarray(array), allow_pickle=False)
 
 
 def read_npy(path: Path) -> Array:
@@ -213,8 +232,21 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _refuse(error: OSError, path: Path) -> NoReturn:
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Say of what the disk refuses that it is ``path``.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        _refuse(error, path)
+
+
+def _refuse(error: OSError | SafetensorError, path: Path) -> NoReturn:
     if isinstance(error, StorageError):
         raise error
-    cause = (error.strerror or str(error)).lower()
+    cause = (getattr(error, "strerror", None) or str(error)).lower()
     raise StorageError(cause, where=path, remedy="free or choose another disk") from error

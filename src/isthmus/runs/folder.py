@@ -6,7 +6,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isthmus.contracts import Array, FloatArray, StrArray
-from isthmus.errors import RunCorruptError, UsageError
+from isthmus.errors import RunCorruptError, StorageError, UsageError
 from isthmus.estimators import (
     Autoencoder,
     NetworkClassifier,
@@ -30,6 +30,7 @@ from isthmus.estimators.saving import SavedEstimator
 from isthmus.runs.card import FORMAT, upgraded
 from isthmus.runs.lock import LOCK, locked
 from isthmus.storage import (
+    append_text,
     atomic_file,
     empty_folder,
     make_folder,
@@ -242,12 +243,12 @@ def run_folder(path: str | PathLike[str], *, resume: bool = False) -> Iterator[P
     with locked(folder):
         begun = _refuse(folder, resume=resume)
         try:
-            (folder / "log.txt").touch()
+            append_text(folder / "log.txt", "")
             yield folder
         except BaseException:
             if begun or _has_progress(folder):
-                with (folder / "log.txt").open("a", encoding="utf-8") as log:
-                    traceback.print_exc(file=log)
+                with suppress(StorageError):
+                    append_text(folder / "log.txt", traceback.format_exc())
             else:
                 empty_folder(folder, keep=existed)
             raise

@@ -12,7 +12,7 @@ from typing import Any
 from isthmus.errors import IsthmusWarning, RunCorruptError
 from isthmus.runs.card import upgraded
 from isthmus.runs.folder import read_rows, write_rows
-from isthmus.storage import plain, read_json, write_json
+from isthmus.storage import append_text, plain, read_json, write_json
 from isthmus.training.loop import INTERRUPTED
 
 __all__ = ["Ledger"]
@@ -106,8 +106,7 @@ class Ledger:
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
-        with (self.folder / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        append_text(self.folder / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def keep(self) -> None:
         """Write the books; the card last: what it calls done is there."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from isthmus.errors import IsthmusWarning, RunBusyError, RunCorruptError
-from isthmus.storage import read_json, to_json
+from isthmus.storage import read_json, refusals, to_json
 
 if sys.platform == "win32":
     import msvcrt
@@ -40,14 +40,16 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         RunBusyError: another process holds it.
+        StorageError: the disk refused.
     """
     path = folder / LOCK
     descriptor = _open(path)
     try:
         _say_who_held(path, descriptor)
-        os.truncate(descriptor, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
-        os.pwrite(descriptor, to_json(holder).encode(), 0)
+        with refusals(path):
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, to_json(holder).encode(), 0)
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -57,7 +59,8 @@ def locked(folder: Path) -> Iterator[None]:
 def _open(path: Path) -> int:
     """The lock file, claimed; again if its last holder took it away in between."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with refusals(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             _claim(descriptor)
         except OSError as error:

@@ -27,6 +27,7 @@ from isthmus.runs.card import machine, versions
 from isthmus.runs.lock import LOCK, locked
 from isthmus.splitting import split_up
 from isthmus.storage import (
+    append_text,
     empty_folder,
     make_folder,
     plain,
@@ -153,8 +154,7 @@ class _Sweep:
         return self.folder / "cells" / task.file
 
     def _log(self, line: str) -> None:
-        with (self.folder / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        append_text(self.folder / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def _tell(self, cells: Mapping[Task, Mapping[str, Any]]) -> dict[str, Any]:
         told = {message for cell in cells.values() for message in cell["warnings"]}
