@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from isthmus.data.dataset import Dataset
+from isthmus.data.stored import Stored
 from isthmus.errors import IsthmusWarning
 from isthmus.estimators.autoencoders import Autoencoder
 from isthmus.estimators.neural import NetworkEstimator
@@ -134,6 +136,7 @@ def estimate(network: NetworkEstimator, train: Dataset, held_out: int, folds: in
         score = _timed(lambda: trial.log_prob(rows, **drawn)) / len(rows) / _DRAWS
     width = train.n_features * (1 if train.x.dtype == np.uint8 else 4)
     n = len(train) + held_out
+    held = train.x.limit / 2 if isinstance(train.x, Stored) else math.inf
     return Estimate(
         epoch * len(train) / len(part),
         network.planned_epochs(len(train)),
@@ -142,7 +145,7 @@ def estimate(network: NetworkEstimator, train: Dataset, held_out: int, folds: in
         min(_TRAINING_SCORED, len(train)),
         _DRAWS,
         _MAP_SECONDS * n * (1 + further_maps(n)),
-        _LIBRARIES + 1.1 * n * width,
+        _LIBRARIES + min(1.1 * n * width, held),
         1 + folds,
     )
 

@@ -22,8 +22,10 @@ from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.entries import hold_out_entries
+from isthmus.data.stored import Stored
 from isthmus.errors import DataError
 from isthmus.estimators import Autoencoder, TruncatedSVD
+from isthmus.excerpt import excerpt
 from isthmus.report.latent_pictures import legible
 from isthmus.runs.folder import Run
 
@@ -344,7 +346,7 @@ def recalled(run: Run, data: Dataset) -> Evaluation:
     if data.fingerprint != card["fingerprint"]:
         remedy = "give the data that it was made from, read with the same options"
         raise DataError(f"are not the data of {run.path}", where=data.source, remedy=remedy)
-    plan = card["plan"]
+    plan, data = card["plan"], excerpt(data, run.rows)
     if plan["hide_entries"]:
         data = hold_out_entries(data, plan["hide_entries"], plan["seed"])[0]
     name, afforded = MODELS[plan["model"]], card.get("budget", {})
@@ -363,6 +365,8 @@ def recalled(run: Run, data: Dataset) -> Evaluation:
 def dense(data: Dataset) -> Array:
     """The samples as a dense array of their own shape."""
     x: Any = data.x
+    if isinstance(x, Stored):
+        return x[:]
     return np.asarray(x.toarray() if issparse(x) else x)
 
 

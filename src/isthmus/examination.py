@@ -22,7 +22,6 @@ from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import Evaluation, SampleScores, dense
 from isthmus.flags import as_flags
 from isthmus.runs.folder import Run
-from isthmus.storage import read_npy
 
 __all__ = ["examined"]
 
@@ -96,7 +95,7 @@ def _typed(card: Mapping[str, Any]) -> str:
 
 def _of_split(evaluation: Evaluation, run: Run, card: Mapping[str, Any]) -> dict[str, Any]:
     test, labels = evaluation.rows("test"), evaluation.data.labels
-    units = read_npy(run.path / "components.npy")
+    units = run.components
     found: dict[str, Any] = {
         "advised_folds": None if card["plan"]["cross_fit"] else card["split"]["advised_folds"],
         "held_out": len(test),

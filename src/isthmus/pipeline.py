@@ -22,13 +22,15 @@ from isthmus.data.folds import folds
 from isthmus.data.readers import as_dataset, load
 from isthmus.data.readers.base import legible
 from isthmus.data.split_files import fingerprint, read_splits
-from isthmus.errors import DataError, IsthmusWarning
+from isthmus.data.stored import Stored
+from isthmus.errors import DataError, IsthmusWarning, StorageError
 from isthmus.estimate import ENOUGH_EPOCHS, Budgeted, Estimate, estimate, fit_to
 from isthmus.estimators import TruncatedSVD
 from isthmus.estimators.auto import choose_architecture
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.evaluation import SampleScores, dense, recalled
 from isthmus.examination import examined
+from isthmus.excerpt import excerpt, excerpt_rows
 from isthmus.leakage import leaky_claim
 from isthmus.models.networks import Convolutional, Dense
 from isthmus.models.specification import to_json
@@ -295,6 +297,7 @@ class _Stages:
                 f"values up to {largest:.3g} have squares beyond float64",
                 remedy="divide the data by their scale first",
             )
+        self._refuse_copies()
         self.own_splits = None
         if self.split_file is not None:
             self.own_splits = read_splits(self.split_file, self.data.ids)
@@ -318,6 +321,13 @@ class _Stages:
         self.ledger.open(header)
         self._warn_of_constants()
 
+    def _refuse_copies(self) -> None:
+        """Refuse what would need a second copy of data that are larger than the memory."""
+        for name in ("hide_entries", "cross_fit"):
+            if getattr(self.plan, name) and isinstance(self.data.x, Stored):
+                cause = f"--{name.replace('_', '-')} needs all samples in memory"
+                raise StorageError(cause, remedy="leave it out, or raise --max-bytes")
+
     def _warn_of_constants(self) -> None:
         message = ""
         if self.facts.all_identical:
@@ -335,6 +345,14 @@ class _Stages:
         self.card["split"] = made.facts | {"exact_duplicates": self.facts.exact_duplicates}
         write_npy(self.folder / "components.npy", made.components)
         write_npy(self.folder / "splits.npy", made.splits)
+        rows = excerpt_rows(self.data, made.splits, self.plan.seed)
+        if rows is not None:
+            write_npy(self.folder / "rows.npy", rows)
+            self.card["notes"].append(
+                f"The data are larger than the memory allowed: the network learns from all "
+                f"training samples, and {len(rows):,} of the {len(self.data):,} samples are "
+                f"encoded, mapped, scored and shown, those held out among them."
+            )
         self._recall_split()
 
     def _recall_split(self) -> None:
@@ -451,6 +469,9 @@ class _Stages:
 
     def _recall_fit(self) -> None:
         self.trained = Run(self.folder)
+        if (rows := self.trained.rows) is not None:
+            self.data = excerpt(self.data, rows)
+            self.splits, self.together = self.trained.splits, self.trained.components
 
     def _encode(self) -> None:
         codes = self.trained.model.transform(self.data).astype(np.float32)

@@ -13,6 +13,8 @@ from isthmus.data.folds import suggest_folds
 from isthmus.data.near_duplicates import near_duplicates
 from isthmus.data.split_files import fingerprint
 from isthmus.data.splits import PARTS, components, leak, split
+from isthmus.data.stored import Stored
+from isthmus.excerpt import held_out_shares
 from isthmus.plan import Plan
 
 __all__ = ["Splitting", "split_up"]
@@ -43,11 +45,13 @@ def split_up(data: Dataset, plan: Plan, given: StrArray | None) -> Splitting:
         plan: seed, fractions, and whether near duplicates are looked for.
         given: the part of each sample, ``(n,)``; None: to be found.
     """
-    near = near_duplicates(data, seed=plan.seed) if plan.near_duplicates else None
+    looked_for = plan.near_duplicates and not isinstance(data.x, Stored)
+    near = near_duplicates(data, seed=plan.seed) if looked_for else None
     together = components(data, *(() if near is None else (near.component,)))
     splits = given
     if splits is None:
-        splits = split(data, seed=plan.seed, fractions=plan.fractions, component=together)
+        fractions = held_out_shares(data, plan.fractions)
+        splits = split(data, seed=plan.seed, fractions=fractions, component=together)
     names = ("repeats", "candidates", "pairs", "threshold", "largest", "cut")
     across = leak(splits, together)
     facts = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from isthmus.data import dataset as dataset_module
+from isthmus.data import stored as stored_module
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe, resize_advice, resize_note, resized_from
 from isthmus.data.duplicates import exact_duplicates
@@ -157,7 +157,7 @@ def test_facts_depend_on_values_only(x, form, monkeypatch):
     if form == "swapped":
         x = x.astype(x.dtype.newbyteorder())
     if form == "blocks":
-        monkeypatch.setattr(dataset_module, "_BLOCK", 17)
+        monkeypatch.setattr(stored_module, "_BLOCK", 17)
     if form == "sparse":
         if x.ndim > 2:
             pytest.skip("sparse samples are tables")

@@ -15,12 +15,13 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
+from isthmus.data.stored import Stored, blocks, non_finite
 from isthmus.errors import DataError, IsthmusWarning
 
 __all__ = ["Dataset", "blocks"]
 
+_TOLD = 1 << 16  # texts listed at a time
 EXACT_INTEGERS = 2**53  # beyond it float64, in which models compute, skips integers
-_BLOCK = 1 << 22  # values looked at together
 
 Key = int | slice | Array | Sequence[int] | Sequence[bool]
 
@@ -35,7 +36,8 @@ class Dataset:
 
     Args:
         x: ``(n, *sample_shape)``, numbers; images channels-last, ``(n, H, W)`` or
-            ``(n, H, W, C)``; or a sparse ``(n, d)``.
+            ``(n, H, W, C)``; a sparse ``(n, d)``; or :class:`~isthmus.data.stored.Stored`, rows on
+            the disk: few of them chosen are read, many stay there.
         labels: ``(n,)`` text, ``""`` where a sample has none.
         ids: ``(n,)`` unique text; ``"0"`` to ``"n-1"`` if not given.
         groups: ``(n,)`` text; samples of one group never stand on two sides of a split.
@@ -58,7 +60,7 @@ class Dataset:
         ['0', '2']
     """
 
-    x: Array | csr_array
+    x: Array | csr_array  # or Stored
     labels: StrArray | None = None
     ids: StrArray = field(default_factory=lambda: np.empty(0, np.str_))
     groups: StrArray | None = None
@@ -74,11 +76,14 @@ class Dataset:
         """Check, and bring every field to its one form."""
         x = _numbers(self.x, self.source)
         if x.dtype == np.bool_:
-            x = x.astype(np.uint8) if issparse(x) else x.view(np.uint8)
+            x = x.view(np.uint8) if isinstance(x, np.ndarray) else x.astype(np.uint8)
             self._put("notes", (*self.notes, "Booleans are read as 0 and 1."))
         self._put("x", x)
-        self._put("ids", self._text("ids") if len(self.ids) else np.arange(len(self)).astype(str))
-        _refuse_repeats(self.ids, self.source)
+        if len(self.ids):
+            self._put("ids", self._text("ids"))
+            _refuse_repeats(self.ids, self.source)
+        else:
+            self._put("ids", np.arange(len(self)).astype(str))
         for name in ("labels", "groups"):
             if getattr(self, name) is not None:
                 self._put(name, self._text(name))
@@ -100,7 +105,7 @@ class Dataset:
             part._put(each.name, getattr(self, each.name))
         for name in ("x", "labels", "ids", "groups", "mask", "variance"):
             value = getattr(self, name)
-            part._put(name, None if value is None else value[rows])
+            part._put(name, None if value is None else _chosen(value, rows))
         part._put("aux", {name: value[rows] for name, value in self.aux.items()})
         if len(part) == 0:
             raise DataError("0 samples chosen", where=self.source or None)
@@ -151,7 +156,8 @@ class Dataset:
                     digest.update(np.ascontiguousarray(part[rows], dtype=little).data)
         for name in ("labels", "ids", "groups"):
             value = getattr(self, name)
-            digest.update(json.dumps([name, None if value is None else value.tolist()]).encode())
+            for text in _listed(name, value):
+                digest.update(text.encode())
         return digest.hexdigest()
 
     def replace(self, **changes: Any) -> Dataset:
@@ -186,31 +192,29 @@ class Dataset:
 
     def _refuse_non_finite(self) -> bool:
         """True where only masked values are not finite."""
-        bad = _non_finite(self.x)
+        bad, x, row = _non_finite(self.x), self.x, 0
         if bad is None:
             return False
+        if isinstance(x, Stored):
+            row, x = int(bad[0]), x[bad[:1]]
+            bad = ~np.isfinite(x)
         seen = bad if self.mask is None else bad & self.mask
         if not seen.any():
             return True
-        row, column, value = _first(self.x, seen)
+        among, column, value = _first(x, seen)
         raise DataError(
             f"{value} is not a finite number (the first of {int(seen.sum())})",
             where=self.source or None,
-            row=row,
+            row=row + among,
             column=self.feature_names[column] if self.feature_names else column,
             remedy="mask it, or load with --missing mask, drop or mean",
         )
 
 
-def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Consecutive slices of the first axis, each of a few million values at most."""
-    step = max(1, _BLOCK // max(1, math.prod(shape[1:])))
-    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
-
-
 def _numbers(x: Any, source: str) -> Any:
     where = source or None
-    x = _canonical(csr_array(x), where) if issparse(x) else np.asarray(x)
+    if not isinstance(x, Stored):
+        x = _canonical(csr_array(x), where) if issparse(x) else np.asarray(x)
     if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
         cause = f"values of type {x.dtype} are not real numbers"
         remedy = "give integers, floats of at most 64 bits, or booleans"
@@ -253,28 +257,33 @@ def _text(values: Array) -> StrArray:
 
 
 def _refuse_repeats(ids: StrArray, source: str) -> None:
-    listed = ids.tolist()
-    if len(set(listed)) == len(listed):
+    in_turn = np.sort(ids)
+    repeated = in_turn[1:][in_turn[1:] == in_turn[:-1]]
+    if not len(repeated):
         return
-    names, counts = np.unique(ids, return_counts=True)
-    name, places = names[counts > 1][0], np.flatnonzero(ids == names[counts > 1][0])
+    name, places = repeated[0], np.flatnonzero(ids == repeated[0])
     cause = f"the id {name!s} stands in rows {places[0]} and {places[1]}"
     raise DataError(cause, where=source or None, remedy="ids must be unique")
 
 
 def _like(values: Array, x: Any, name: str, source: str) -> Array:
-    if issparse(x):
-        raise DataError(
-            f"a {name} beside sparse samples", where=source or None, remedy="densify x"
-        )
+    if not isinstance(x, np.ndarray):
+        kind, remedy = ("sparse", "densify x") if issparse(x) else ("stored", "read fewer samples")
+        raise DataError(f"a {name} beside {kind} samples", where=source or None, remedy=remedy)
     if values.shape != x.shape:
         cause = f"the {name} has shape {values.shape}, the samples {x.shape}"
         raise DataError(cause, where=source or None)
     return values
 
 
-def _non_finite(x: Any) -> BoolArray | None:
-    """Where (stored) values are not finite; None, without memory, where all are."""
+def _non_finite(x: Any) -> Any:
+    """Where (stored) values are not finite; None, without memory, where all are.
+
+    Of samples on the disk, the rows that hold such values.
+    """
+    if isinstance(x, Stored):
+        rows = np.flatnonzero(non_finite(x)) if x.dtype.kind == "f" else np.empty(0, np.intp)
+        return rows if len(rows) else None
     values = np.asarray(x.data if issparse(x) else x)
     if values.dtype.kind != "f":
         return None
@@ -310,6 +319,21 @@ def _warn_of_large_integers(x: Any, source: str) -> None:
     if largest > EXACT_INTEGERS:
         message = f"{source or 'the data'}: integers up to {largest} exceed 2^53 and are rounded"
         warnings.warn(message, IsthmusWarning, stacklevel=5)
+
+
+def _listed(name: str, values: StrArray | None) -> Iterator[str]:
+    """``[name, values]`` in JSON, piece by piece, as there may be many."""
+    if values is None:
+        yield json.dumps([name, None])
+        return
+    yield f'["{name}", ['
+    for start in range(0, len(values), _TOLD):
+        yield (", " if start else "") + json.dumps(values[start : start + _TOLD].tolist())[1:-1]
+    yield "]]"
+
+
+def _chosen(values: Any, rows: slice | Array) -> Any:
+    return values.select(rows) if isinstance(values, Stored) else values[rows]
 
 
 def _rows(key: Key, n: int) -> slice | Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from isthmus.contracts import Array, BoolArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import Facts, describe
 from isthmus.data.scaling import Scaling, fit_scaling, join_scalings
+from isthmus.data.stored import Stored
 from isthmus.errors import DataError, UsageError
 from isthmus.models.likelihoods import (
     Bernoulli,
@@ -110,7 +111,7 @@ def _counts(facts: Facts) -> bool:
 def choose_scaling(
     likelihood: Likelihood,
     facts: Facts,
-    x: Array,
+    x: Any,
     mask: BoolArray | None = None,
     *,
     method: Literal["auto", "none", "unit", "standard"] = "auto",
@@ -133,7 +134,8 @@ def choose_scaling(
         return _scaling(likelihood, facts, x, mask, method, shared)
     blocks = []
     for part, columns in likelihood.parts(x.shape[1]):
-        some, seen = x[:, columns], None if mask is None else mask[:, columns]
+        some: Any = x.columns(columns) if isinstance(x, Stored) else x[:, columns]
+        seen = None if mask is None else mask[:, columns]
         if seen is None or seen.any():
             own = describe(Dataset(some, mask=seen))
             if isinstance(part, Bernoulli) and not own.binary:

@@ -15,9 +15,10 @@ from sklearn.utils.validation import validate_data
 
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.data.dataset import Dataset
+from isthmus.data.stored import Stored
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["Inputs", "read_inputs"]
+__all__ = ["Inputs", "as_tensor", "read_inputs"]
 
 _SMALLEST = 1e-30  # a scale below has no inverse in float32
 
@@ -27,7 +28,7 @@ class Inputs:
     """Samples as an estimator computes with them.
 
     Attributes:
-        x: ``(n, d)`` in data units; dense, or CSR where the estimator takes that.
+        x: ``(n, d)`` in data units; dense, on the disk, or CSR where the estimator takes that.
         sample_shape: their shape.
         dataset: them again, with labels and groups where there were any.
     """
@@ -38,7 +39,9 @@ class Inputs:
 
     def __getitem__(self, rows: Array) -> Self:
         """The chosen samples."""
-        return type(self)(self.x[rows], self.sample_shape, self.dataset[rows])
+        dataset = self.dataset[rows]
+        x = dataset.flat if isinstance(self.x, Stored) else self.x[rows]
+        return type(self)(x, self.sample_shape, dataset)
 
     @property
     def mask(self) -> BoolArray | None:
@@ -74,28 +77,36 @@ class Inputs:
 
     def tensor(self, dtype: torch.dtype | None = None) -> torch.Tensor:
         """The samples for a network: uint8 as it is, all else in ``dtype`` (float32)."""
-        dense = self.x.toarray() if issparse(self.x) else self.x
-        if dtype is None and dense.dtype == np.uint8:
-            return _tensor(dense)
-        wanted = np.float64 if dtype == torch.float64 else np.float32
-        with np.errstate(over="ignore"):
-            converted = np.asarray(dense, wanted)
-        if not np.isfinite(converted).all():
-            raise DataError(
-                f"values up to {np.abs(dense).max():.3g} exceed {wanted.__name__}",
-                remedy="divide the data by their scale first",
-            )
-        if 0 < np.abs(dense).max() < _SMALLEST:
-            raise DataError(
-                f"values up to {np.abs(dense).max():.3g} vanish beside rounding",
-                remedy="divide the data by their scale first",
-            )
-        return _tensor(converted)
+        return as_tensor(self.x.toarray() if issparse(self.x) else np.asarray(self.x), dtype)
 
     def chunks(self, rows: int) -> Iterator[slice]:
         """Slices of at most ``rows`` samples."""
         n = self.x.shape[0]
         return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
+
+
+def as_tensor(dense: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Samples for a network: uint8 as it is, all else in ``dtype`` (float32).
+
+    Raises:
+        DataError: values that this type cannot hold.
+    """
+    if dtype is None and dense.dtype == np.uint8:
+        return _tensor(dense)
+    wanted = np.float64 if dtype == torch.float64 else np.float32
+    with np.errstate(over="ignore"):
+        converted = np.asarray(dense, wanted)
+    if not np.isfinite(converted).all():
+        raise DataError(
+            f"values up to {np.abs(dense).max():.3g} exceed {wanted.__name__}",
+            remedy="divide the data by their scale first",
+        )
+    if 0 < np.abs(dense).max() < _SMALLEST:
+        raise DataError(
+            f"values up to {np.abs(dense).max():.3g} vanish beside rounding",
+            remedy="divide the data by their scale first",
+        )
+    return _tensor(converted)
 
 
 def read_inputs(
@@ -164,6 +175,11 @@ def _match_names(estimator: Any, names: tuple[str, ...] | None) -> None:
 
 
 def _checked(estimator: Any, raw: Any, reset: bool, sparse: Any, finite: bool) -> Any:
+    if isinstance(raw, Stored):  # a Dataset has looked at every value
+        if reset:
+            estimator.n_features_in_ = math.prod(raw.shape[1:])
+        _match_shape(estimator, raw.shape[1:], reset)
+        return raw
     if getattr(raw, "ndim", 2) > 2:
         return _read_grid(estimator, np.asarray(raw), reset, finite)
     kinds = "numeric" if getattr(raw, "dtype", None) is None else _numeric(raw)

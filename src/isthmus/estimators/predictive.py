@@ -13,19 +13,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
-from isthmus.contracts import Array, FloatArray, LogProb
+from isthmus.contracts import Array, FloatArray, IntArray, LogProb
+from isthmus.data.stored import Stored
 from isthmus.errors import NumericalError, UsageError
 from isthmus.estimators.base import LatentEstimator
-from isthmus.estimators.inputs import Inputs
+from isthmus.estimators.inputs import Inputs, as_tensor
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.distributions import Distribution
 from isthmus.models.responses import Response
 from isthmus.models.variational import keyed_normals, row_keys
-from isthmus.training.samples import Samples
+from isthmus.training.samples import Samples, Source, Streamed
 
 __all__ = ["PredictiveEstimator", "as_samples", "exact", "finite"]
 
 _ROWS = 1024  # samples encoded or decoded at a time
+_WINDOWS = 16  # that would fill the memory allowed for samples
 _VALUES = 1 << 19  # decoded values held at a time: what lies around them stays in the caches
 
 Compute = Callable[..., tuple[Tensor, ...]]  # of the network, a batch, and it in data units
@@ -238,14 +240,31 @@ class PredictiveEstimator(LatentEstimator):
 
 def as_samples(
     inputs: Inputs, response: Response | None, dtype: torch.dtype | None = None
-) -> Samples:
-    """As tensors, with what the response needs: uint8 as it is, all else in ``dtype``."""
+) -> Source:
+    """As tensors, with what the response needs: uint8 as it is, all else in ``dtype``.
+
+    Samples on the disk stay there: two windows of a sixteenth of the memory allowed are held.
+    """
+    aux = {} if response is None else response.read(inputs.aux)
+    x = inputs.x
+    if isinstance(x, Stored):
+        return _streamed(x, aux, dtype)
     mask, variance = (
         None if array is None else torch.from_numpy(np.require(array, requirements=["C", "W"]))
         for array in (inputs.mask, inputs.variance)
     )
-    aux = {} if response is None else response.read(inputs.aux)
     return Samples(inputs.tensor(dtype), mask, variance, aux)
+
+
+def _streamed(x: Stored, aux: Mapping[str, Tensor], dtype: torch.dtype | None) -> Streamed:
+    def read(rows: IntArray) -> Samples:
+        beside = {name: field[torch.from_numpy(rows)] for name, field in aux.items()}
+        return Samples(as_tensor(x[rows], dtype), aux=beside)
+
+    converted = dtype is not None or x.dtype not in (np.uint8, np.float32)
+    width = x.shape[1] * (x.dtype.itemsize + (4 if converted else 0))
+    window = max(1, x.limit // (_WINDOWS * width))
+    return Streamed(x.places(slice(None)), read, x.together, window, torch.device("cpu"))
 
 
 def _codes(z: Any, k: int) -> Tensor:

@@ -13,7 +13,8 @@ from sklearn.utils.extmath import randomized_svd
 
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.data.scaling import moments
-from isthmus.errors import DataError, IsthmusWarning
+from isthmus.data.stored import Stored, blocks
+from isthmus.errors import DataError, IsthmusWarning, UsageError
 
 __all__ = [
     "SOLVERS",
@@ -53,7 +54,8 @@ def leading_factors(
     """
     n, d = x.shape
     if solver == "auto":
-        solver = "gram" if min(n, d) <= _GRAM_LIMIT else "arpack"
+        narrow = d if isinstance(x, Stored) else min(n, d)
+        solver = "gram" if narrow <= _GRAM_LIMIT else "arpack"
     if solver == "arpack" and k < min(n, d):
         try:
             return _arpack(x, k, mean, scale, seed)
@@ -64,6 +66,8 @@ def leading_factors(
                 stacklevel=4,
             )
         solver = "randomized"
+    if solver == "randomized" and isinstance(x, Stored):
+        raise UsageError("randomized SVD needs all samples in memory", where="solver")
     if solver == "randomized":
         dense = standardised(x.toarray() if issparse(x) else x, mean, scale)
         _, values, components = randomized_svd(dense, k, n_iter=7, random_state=seed)
@@ -118,16 +122,28 @@ def _arpack(x: Any, k: int, mean: FloatArray, scale: FloatArray, seed: int) -> F
 
     def forward(v: FloatArray) -> FloatArray:
         w = inverse * np.ravel(v)
-        return np.asarray(x @ w - mean @ w)
+        return np.asarray(_times(x, w) - mean @ w)
 
     def backward(u: FloatArray) -> FloatArray:
         flat = np.ravel(u)
-        return np.asarray(inverse * (x.T @ flat - mean * flat.sum()))
+        return np.asarray(inverse * (_transposed_times(x, flat) - mean * flat.sum()))
 
     operator = LinearOperator(x.shape, matvec=forward, rmatvec=backward, dtype=np.float64)
     start = np.random.default_rng(seed).standard_normal(min(x.shape))
     _, values, components = svds(operator, k, v0=start)
     return Factors(components[::-1], values[::-1])
+
+
+def _times(x: Any, w: FloatArray) -> FloatArray:
+    if isinstance(x, Stored):
+        return np.concatenate([x[part] @ w for part in blocks(x.shape)])
+    return np.asarray(x @ w)
+
+
+def _transposed_times(x: Any, u: FloatArray) -> FloatArray:
+    if isinstance(x, Stored):
+        return np.asarray(sum(x[part].T @ u[part] for part in blocks(x.shape)))
+    return np.asarray(x.T @ u)
 
 
 def oriented(components: FloatArray) -> FloatArray:

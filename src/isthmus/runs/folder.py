@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from isthmus.contracts import Array, FloatArray, StrArray
+from isthmus.contracts import Array, FloatArray, IntArray, StrArray
 from isthmus.errors import RunCorruptError, StorageError, UsageError
 from isthmus.estimators import (
     Autoencoder,
@@ -67,7 +67,8 @@ class Run:
     Args:
         path: the folder.
 
-    Every array has one row a sample, in the order of the data; splits are ``"train"``,
+    Every array has one row a sample, in the order of the data, of which :attr:`rows` says which
+    they are where these are larger than the memory; splits are ``"train"``,
     ``"validation"``, ``"calibration"`` and ``"test"``.
     """
 
@@ -116,9 +117,24 @@ class Run:
         return None if labels is None else np.asarray(labels, dtype=np.str_)
 
     @cached_property
+    def rows(self) -> IntArray | None:
+        """Rows of the data that the run keeps, where these are larger than the memory, ``(n,)``.
+
+        None: all of them.
+        """
+        path = self.path / "rows.npy"
+        return read_npy(path) if path.is_file() else None
+
+    @cached_property
     def splits(self) -> StrArray:
         """The part of each sample, ``(n,)``."""
-        return read_npy(self.path / "splits.npy")
+        return self._kept("splits.npy")
+
+    @cached_property
+    def components(self) -> IntArray:
+        """Samples of one number stay on one side of the split, ``(n,)``."""
+        self.require("components.npy")
+        return self._kept("components.npy")
 
     @cached_property
     def latents(self) -> FloatArray:
@@ -195,6 +211,10 @@ class Run:
     def examples(self) -> Mapping[str, Array]:
         """The arrays that the report draws."""
         return read_arrays(self.path / "examples.npz")
+
+    def _kept(self, name: str) -> Array:
+        values = read_npy(self.path / name)
+        return values if self.rows is None else values[self.rows]
 
     def _optional(self, name: str) -> dict[str, Any] | None:
         path = self.path / name

@@ -17,7 +17,6 @@ from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.flow import LatentFlow
 from isthmus.runs.folder import Run
 from isthmus.sampling.wanted import Wanted
-from isthmus.storage import read_npy
 
 __all__ = ["Density", "density_of", "posterior_of", "prior_of"]
 
@@ -135,5 +134,5 @@ def _rows(run: Run, label: str | None) -> IntArray:
 
 def _together(run: Run, rows: IntArray) -> IntArray | None:
     """Which samples hang together, where the run knows it."""
-    path = run.path / "components.npy"
-    return read_npy(path)[rows] if path.is_file() else None
+    known = (run.path / "components.npy").is_file()
+    return run.components[rows] if known else None

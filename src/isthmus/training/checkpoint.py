@@ -57,8 +57,9 @@ class Checkpoints:
 
         Args:
             state: what to write.
-            passing: it stands between two regular ones, as the process is about to end; the next
-                regular one replaces it, so that a resumed run leaves the same files.
+            passing: it stands between two regular ones, in a long epoch or as the process is about
+                to end; the next regular one replaces it, so that a resumed run leaves the same
+                files.
 
         Raises:
             StorageError: the disk refused; the earlier checkpoints are intact.
@@ -67,14 +68,15 @@ class Checkpoints:
         with atomic_folder(self.folder / f"{name}{state.step:06d}") as folder:
             save_file(dict(state.tensors), folder / "state.safetensors")
             write_json(folder / "state.json", state.facts)
-        if not passing:
-            self.tidy()
+        self.tidy(passing=passing)
 
-    def tidy(self) -> None:
-        """Forget all but the last two regular checkpoints."""
-        regular = [step for step in self._steps() if step.name.startswith(_REGULAR)]
-        for step in self._steps():
-            if step not in regular[-_KEPT:]:
+    def tidy(self, *, passing: bool = False) -> None:
+        """Forget all but the last two regular checkpoints, and perhaps the last two passing."""
+        steps, kept = self._steps(), [_REGULAR, _PASSING] if passing else [_REGULAR]
+        of_each = ([step for step in steps if step.name.startswith(name)] for name in kept)
+        last = [step for some in of_each for step in some[-_KEPT:]]
+        for step in steps:
+            if step not in last:
                 shutil.rmtree(step)
 
     def newest(self) -> State | None:

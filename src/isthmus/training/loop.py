@@ -1,8 +1,9 @@
 """The only training loop.
 
-The whole data lie on the device as one tensor, in their own type; a batch is one gather by index.
-Noise is drawn a batch at a time, losses stay on the device until the epoch's end, and no step
-waits for the host.
+The whole data lie on the device as one tensor, in their own type, and a batch is one gather by
+index; data larger than the memory are read by windows (:mod:`isthmus.training.samples`). Noise is
+drawn a batch at a time, losses stay on the device until the epoch's end, and no step waits for the
+host.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ from isthmus.training.flat import FlatParameters
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
 from isthmus.training.precision import MatmulPrecision
 from isthmus.training.processor import flushed_denormals, suited_threads
-from isthmus.training.samples import Samples
+from isthmus.training.samples import Samples, Source
 from isthmus.training.settings import Settings
 from isthmus.training.slope import CompiledSlope, Slope, Steps, worth_compiling
 
@@ -40,6 +41,7 @@ __all__ = ["INTERRUPTED", "Hooks", "Samples", "Trainer", "evaluate"]
 INTERRUPTED = "interrupted"
 _EVALUATION_BATCH = 1024
 _WORTH_REMEMBERING = 1.0  # seconds of work
+_REMEMBERED, _SAVED = 5.0, 60.0  # within a long epoch: every so many seconds
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,21 @@ class Hooks:
     watch: Callable[[Progress], None] | None = None
     interrupted: Callable[[], bool] = lambda: False
     team: Team = ALONE
+
+
+@dataclass
+class _Epoch:
+    """An epoch under way.
+
+    Attributes:
+        begun: the generator's state when the order of its samples was drawn.
+        names: of the loss's parts.
+        losses: the parts at each step so far.
+    """
+
+    begun: Tensor
+    names: list[str] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
 
 
 class Trainer:
@@ -77,10 +94,10 @@ class Trainer:
         self,
         network: ScaledNetwork,
         objective: Objective,
-        data: Samples,
+        data: Source,
         *,
         rows: Tensor | None = None,
-        validation: Samples | None = None,
+        validation: Source | None = None,
         corruption: Corruption | None = None,
         settings: Settings,
         hooks: Hooks = Hooks(),
@@ -88,8 +105,8 @@ class Trainer:
         self.network, self.objective = network, objective
         self.data, self.validation = data, validation
         self.settings, self.hooks = settings, hooks
-        device = data.x.device
-        self.rows = torch.arange(len(data.x), device=device) if rows is None else rows.to(device)
+        device = data.device
+        self.rows = torch.arange(data.n, device=device) if rows is None else rows.to(device)
         self.precision = MatmulPrecision(settings.precision, network, device)
         self.flat = FlatParameters(network, self.precision.dtype)
         self.slope = Slope(network, objective, corruption, self.precision, self.flat)
@@ -110,9 +127,10 @@ class Trainer:
         self.clipping = Clipping(settings.clip, device)
         self.history = History()
         self.reduced_at = 0
+        self._under_way: _Epoch | None = None
         self._told = 0.0
         self._rescued: State | None = None
-        self._remembered = time.monotonic()
+        self._remembered = self._saved = time.monotonic()
 
     @property
     def compiled(self) -> bool:
@@ -137,8 +155,9 @@ class Trainer:
             threads = suited_threads(self.network, self._work())
             with flushed_denormals(), threads, self.precision.applied():
                 while not self._finished():
-                    self._record(self._epoch(len(self.history.rows)))
-                    self._keep()
+                    if (row := self._epoch(len(self.history.rows))) is not None:
+                        self._record(row)
+                        self._keep()
         except BaseException:
             self._rescue()
             raise
@@ -150,7 +169,8 @@ class Trainer:
         return self.history
 
     def state(self) -> State:
-        """The whole state after an epoch, on the host."""
+        """The whole state after a step, on the host."""
+        rows, epoch = self.history.rows, self._under_way
         tensors = {
             "weights": self.flat.values,
             "best": self.best,
@@ -159,13 +179,17 @@ class Trainer:
         }
         tensors |= {f"adam.{name}": value for name, value in self.adam.items()}
         facts = {
-            "rows": self.history.rows,
+            "rows": rows,
             "best_epoch": self.history.best_epoch,
             "reduced_at": self.reduced_at,
             "learning_rate": self.learning_rate,
         }
+        if epoch is not None:
+            facts["names"] = epoch.names
+            tensors |= {"epoch.begun": epoch.begun, "epoch.losses": torch.stack(epoch.losses)}
         host = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
-        return State(self.history.rows[-1]["step"], host, facts)
+        step = (rows[-1]["step"] if rows else 0) + (0 if epoch is None else len(epoch.losses))
+        return State(step, host, facts)
 
     def restore(self, state: State) -> None:
         """Go on from a state of the same network and settings.
@@ -173,7 +197,7 @@ class Trainer:
         Raises:
             RunCorruptError: the state is of another network.
         """
-        tensors, facts, device = state.tensors, state.facts, self.data.x.device
+        tensors, facts, device = state.tensors, state.facts, self.data.device
         if tensors["weights"].shape != self.flat.values.shape:
             raise RunCorruptError(
                 f"the checkpoint at step {state.step} is of another network",
@@ -188,6 +212,9 @@ class Trainer:
         self.learning_rate = facts["learning_rate"]
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
+        if "names" in facts:
+            losses = list(tensors["epoch.losses"].to(device).unbind())
+            self._under_way = _Epoch(tensors["epoch.begun"], list(facts["names"]), losses)
 
     @property
     def _kept(self) -> Checkpoints | None:
@@ -202,7 +229,7 @@ class Trainer:
         if self.settings.compile != "auto":
             return self.settings.compile
         steps = self.settings.epochs * math.ceil(len(self.rows) / self.settings.batch_size)
-        return worth_compiling(self.network, steps, self.data.x.device)
+        return worth_compiling(self.network, steps, self.data.device)
 
     def _finished(self) -> bool:
         done, patience = len(self.history.rows), self.settings.patience
@@ -215,28 +242,54 @@ class Trainer:
             self.history.stopped = INTERRUPTED
         return bool(self.history.stopped)
 
-    def _epoch(self, epoch: int) -> EpochRow:
+    def _epoch(self, epoch: int) -> EpochRow | None:
+        """One epoch, or the rest of one; None where it was interrupted."""
         self.network.train()
-        n, size, device = len(self.rows), self.settings.batch_size, self.data.x.device
-        order = self.rows[torch.randperm(n, generator=self.generator, device=device)]
+        n, size = len(self.rows), self.settings.batch_size
         starts = range(0, n, size)
-        losses: list[Tensor] = []
-        names: list[str] = []
-        for start in starts:
+        way = self._under_way or _Epoch(self.generator.get_state())
+        batches = self._batches(way)
+        for start in starts[len(way.losses) :]:
             self._schedule(epoch, start / n)
-            samples = self.data.take(order[start : start + size])
-            parts, gradient = self.steps(samples, self.generator, epoch)
-            names = list(parts)
-            losses.append(torch.stack(list(parts.values())))
+            parts, gradient = self.steps(next(batches), self.generator, epoch)
+            way.names = list(parts)
+            way.losses.append(torch.stack(list(parts.values())))
             self._step(gradient)
             self._tell(epoch, min(start + size, n))
-        table = torch.stack(losses).double().cpu()
+            if self._interrupted_within(way):
+                return None
+        self._under_way = None
+        table = torch.stack(way.losses).double().cpu()
         bad = (~torch.isfinite(table).all(1)).nonzero()
         if len(bad):
             first = int(bad[0])
-            samples = self.data.take(order[starts[first] : starts[first] + size])
+            samples = next(self._batches(way, first))
             self._refuse(epoch * len(starts) + first, len(bad), self._culprit(samples, epoch))
-        return self._row(epoch, names, table, starts)
+        return self._row(epoch, way.names, table, starts)
+
+    def _batches(self, way: _Epoch, done: int | None = None) -> Iterator[Samples]:
+        """The epoch's batches after those done, whatever the generator has drawn since."""
+        steps = len(way.losses) if done is None else done
+        now = self.generator.get_state()
+        self.generator.set_state(way.begun)
+        batches = self.data.batches(self.rows, self.settings.batch_size, self.generator, steps)
+        if steps:
+            self.generator.set_state(now)
+        return batches
+
+    def _interrupted_within(self, way: _Epoch) -> bool:
+        """In a long epoch: remember the state now and then, save it, and see whether to end."""
+        now, checkpoints = time.monotonic(), self._kept
+        if now - self._remembered < _REMEMBERED:
+            return False
+        self._under_way, self._remembered = way, now
+        if checkpoints is not None:
+            self._rescued = self.state()
+            if now - self._saved >= _SAVED:
+                checkpoints.save(self._rescued, passing=True)
+                self._saved = now
+        alone, begun = self.hooks.team.size == 1, bool(self.history.rows)
+        return alone and begun and self.hooks.interrupted()
 
     def _step(self, gradient: Tensor) -> None:
         excess, bad = self.clipping(torch.linalg.vector_norm(gradient))
@@ -287,7 +340,7 @@ class Trainer:
 
     def _culprit(self, samples: Samples, epoch: int) -> str | None:
         """Where a batch leaves the finite numbers, if it does so still."""
-        generator = Generator(samples.x.device).manual_seed(self.settings.seed)
+        generator = Generator(self.data.device).manual_seed(self.settings.seed)
 
         def again() -> object:
             return self.slope.parts(samples, generator, epoch)
@@ -333,7 +386,7 @@ class Trainer:
             return
         if self._due(checkpoints):
             checkpoints.save(self.state())
-            self._rescued = None
+            self._rescued, self._saved = None, now
         elif now - self._remembered < _WORTH_REMEMBERING:
             return
         else:
@@ -387,7 +440,7 @@ class Trainer:
 def evaluate(
     network: ScaledNetwork,
     objective: Objective,
-    data: Samples,
+    data: Source,
     *,
     seed: int,
     batch: Callable[[Samples, Generator], Batch] | None = None,
@@ -395,16 +448,16 @@ def evaluate(
 ) -> dict[str, float]:
     """The objective's parts on held-out samples, by the same draws each time; nats per sample."""
     network.eval()
-    generator = SharedGenerator(data.x.device)
+    generator = SharedGenerator(data.device)
     generator.manual_seed(seed)
     compose: Callable[[Samples, Generator], Batch] = batch or (lambda s, _: network.batch(*s))
     total: dict[str, Any] = {}
     with torch.inference_mode():
-        for rows in torch.arange(len(data.x), device=data.x.device).split(_EVALUATION_BATCH):
+        for rows in torch.arange(data.n, device=data.device).split(_EVALUATION_BATCH):
             with team.sharing(generator, len(rows)) as (share, weight):
                 parts = objective(network, compose(data.take(rows[share]), generator), generator)
             for name, value in parts.items():
                 total[name] = total.get(name, 0.0) + value.double() * (weight * len(rows))
         if team.size > 1:
             total = dict(zip(total, team.sum(torch.stack(list(total.values()))), strict=True))
-    return {name: float(value) / len(data.x) for name, value in total.items()}
+    return {name: float(value) / data.n for name, value in total.items()}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.contracts import Array, BoolArray
-from isthmus.data.dataset import blocks
 from isthmus.data.readers.base import Reading
+from isthmus.data.stored import Stored, blocks, non_finite
 from isthmus.errors import DataError
 
 __all__ = ["settle_missing"]
@@ -31,6 +31,8 @@ def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
             a feature.
     """
     x = reading.x
+    if isinstance(x, Stored):
+        return _settle_stored(reading, x, how, where)
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.ndim < 2:
         return reading
     if all(np.isfinite(x[rows]).all() for rows in blocks(x.shape)):
@@ -55,6 +57,23 @@ def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
     return replace(reading, x=x, notes=(*reading.notes, note))
 
 
+def _settle_stored(reading: Reading, x: Stored, how: str | None, where: str) -> Reading:
+    """The same for samples on the disk, of which a mask would be as large as they are."""
+    if x.dtype.kind != "f" or x.ndim < 2:
+        return reading
+    lacking = non_finite(x)
+    if not lacking.any():
+        return reading
+    if how == "drop":
+        return _drop(reading, ~lacking[:, None], where)
+    first = np.flatnonzero(lacking)[:1]
+    if how is None:
+        found = replace(reading, x=x[first], first_row=reading.first_row + int(first[0]))
+        _refuse(found, np.isfinite(found.x), int(lacking.sum()), where)
+    cause = f"{int(lacking.sum())} samples miss values, and there is no memory for a mask of all"
+    raise DataError(cause, where=where, remedy="use --missing drop, or raise --max-bytes")
+
+
 def _refuse(reading: Reading, seen: BoolArray, count: int, where: str) -> None:
     first = int(np.argmin(seen))
     row, column = divmod(first, math.prod(seen.shape[1:]))
@@ -76,7 +95,7 @@ def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
     if reading.ids is None:  # so that each sample keeps its number
         reading = replace(reading, ids=np.arange(len(seen)).astype(str))
     changes: dict[str, Any] = {
-        name: value[whole]
+        name: value.select(whole) if isinstance(value, Stored) else value[whole]
         for name in ("x", "labels", "ids", "groups", "mask", "variance")
         if (value := getattr(reading, name)) is not None
     }

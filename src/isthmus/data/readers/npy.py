@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.contracts import Array
 from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, fill, fits, show
+from isthmus.data.stored import Stored
 from isthmus.errors import DataError
 
 __all__ = ["NpyReader", "read_header"]
@@ -42,7 +43,7 @@ class NpyReader(Reader):
                 cause = f"its header claims {show(size)} (shape {header[0]}), {show(held)} follow"
                 raise DataError(cause, where=path, remedy="fetch it again")
             if size > options.max_bytes:
-                return Reading(_mapped(path, header, file.tell()))
+                return Reading(_mapped(path, header, file.tell(), options.max_bytes))
             return Reading(read_body(file, header, str(path)))
 
 
@@ -87,8 +88,8 @@ def read_body(file: Any, header: Header, where: str) -> Array:
     return values.T if fortran else values
 
 
-def _mapped(path: Path, header: Header, offset: int) -> Array:
+def _mapped(path: Path, header: Header, offset: int, limit: int) -> Stored:
     shape, fortran, dtype = header
     ordered = shape[::-1] if fortran else shape
     values = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=ordered)
-    return values.T if fortran else values
+    return Stored(values.T if fortran else values, limit)
