@@ -1,13 +1,15 @@
 """Commands of isthmus in processes forked from one that has imported everything.
 
-Run as a program it reads a line of JSON, ``{"arguments": [...], "folder": ...}``, starts the
-command in that folder, answers with the process's number and, when it has ended, with its code.
+Run as a program it reads a line of JSON, ``{"arguments": [...], "folder": ..., "memory": ...}``,
+starts the command in that folder with so many more bytes of memory than it begins with, or as many
+as there are, answers with the process's number and, when it has ended, with its code.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 __all__ = ["Child", "Forks", "forks", "until"]
 
@@ -35,7 +38,10 @@ class Child:
         return int(self._server.stdout.readline())
 
 
-Forks = Callable[[Path, list[str]], Child]
+class Forks(Protocol):
+    """Starts a command in a folder, with so many bytes of memory; None: with any."""
+
+    def __call__(self, folder: Path, arguments: list[str], memory: int | None = None) -> Child: ...
 
 
 @contextmanager
@@ -47,10 +53,11 @@ def forks() -> Iterator[Forks]:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as server:
         assert server.stdin is not None
 
-        def start(folder: Path, arguments: list[str]) -> Child:
+        def start(folder: Path, arguments: list[str], memory: int | None = None) -> Child:
             assert server.stdin is not None
             assert server.stdout is not None
-            server.stdin.write(json.dumps({"arguments": arguments, "folder": str(folder)}) + "\n")
+            asked = {"arguments": arguments, "folder": str(folder), "memory": memory}
+            server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             return Child(server, int(server.stdout.readline()))
 
@@ -74,9 +81,18 @@ def _serve() -> None:
         asked = json.loads(line)
         child = os.fork()
         if not child:
+            _bound(asked["memory"])
             _become(asked["folder"], asked["arguments"], isthmus.cli.main)
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _bound(memory: int | None) -> None:
+    """Allow this process no more than so many further bytes."""
+    if memory is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _become(folder: str, arguments: list[str], main: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -176,3 +177,27 @@ def test_row_85_a_manifest_that_is_none(manifest, checkpoints):
     (checkpoints.folder / "step-000001" / "manifest.json").write_text(manifest)
     with pytest.warns(IsthmusWarning, match="damaged"), pytest.raises(RunCorruptError):
         checkpoints.newest()
+
+
+@pytest.fixture
+def read_only(tmp_path) -> Iterator[Path]:
+    """A folder in which nothing can be written, not even by the system's administrator."""
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    mounted = not os.geteuid() and not subprocess.run(command, check=False).returncode
+    if not mounted and not os.geteuid():
+        pytest.skip("the administrator may write everywhere, and cannot mount a disk here")
+    yield folder
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_row_86_a_read_only_folder_is_refused_before_any_work(read_only, run_cli, tmp_path):
+    np.save(tmp_path / "a.npy", table())
+    for out in (read_only, read_only / "run"):
+        ended, stdout, stderr = run_cli("fit", "a.npy", "-o", str(out))
+        assert (ended, stdout) == (5, "")
+        assert stderr.startswith(f"error: {out}")
+        assert stderr.count("\n") == 1
+        assert "training" not in stderr

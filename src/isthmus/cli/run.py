@@ -22,6 +22,11 @@ __all__ = ["main"]
 # typer may carry a click of its own: its usage errors are found by their base
 _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 
+_NO_MEMORY = (
+    *("allocate memory", "out of memory", "failed to map segment"),
+    *("could not create a primitive", "can't start new thread"),
+)
+
 
 def main() -> None:
     """Run the command line; library errors become one line and their exit code."""
@@ -51,16 +56,22 @@ def _run() -> Any:
         _fail(_misuse(error), 2)
     except IsthmusError as error:
         _fail(str(error), error.exit_code)
-    except MemoryError:
-        _fail("out of memory; use --resize, fewer samples or a smaller model", 5)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 5)
     except Exception as error:
+        if _lacks_memory(error):
+            _fail("out of memory; use --resize, fewer samples or a smaller model", 5)
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
         _fail(f"a fault of isthmus ({cause}); run it again with --debug and report it", 1)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is the memory that failed; of that libraries tell in words alone."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in told for words in _NO_MEMORY)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

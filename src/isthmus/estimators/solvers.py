@@ -6,7 +6,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, eigh
 from scipy.sparse import issparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from sklearn.utils.extmath import randomized_svd
@@ -93,21 +93,32 @@ def _gram_features(x: Any, k: int, mean: FloatArray, scale: FloatArray) -> Facto
         for start in range(0, n, _ROWS):
             block = _block(x[start : start + _ROWS], mean, scale)
             gram += block.T @ block
-    values, vectors = eigh(gram, subset_by_index=(d - k, d - 1))
+    values, vectors = _greatest(gram, k)
     return Factors(vectors.T[::-1], np.sqrt(np.maximum(values[::-1], 0)))
 
 
 def _gram_samples(x: Any, k: int, mean: FloatArray, scale: FloatArray) -> Factors:
-    n = x.shape[0]
     dense = _block(x.toarray() if issparse(x) else x, mean, scale)
     gram = np.asarray(dense @ dense.T, np.float64)
-    values, vectors = eigh(gram, subset_by_index=(n - k, n - 1))
+    values, vectors = _greatest(gram, k)
     singular = np.sqrt(np.maximum(values[::-1], 0))
     components = (dense.T @ vectors[:, ::-1].astype(dense.dtype)).T.astype(np.float64)
     # orthonormal also where a singular value is 0 and its direction is free
     q, r = np.linalg.qr(components.T)
     signs = np.where(np.diag(r) < 0, -1.0, 1.0)
     return Factors((q * signs).T, singular)
+
+
+def _greatest(gram: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
+    """The ``k`` greatest eigenvalues, ascending, and their vectors ``(n, k)``."""
+    n = len(gram)
+    try:
+        values, vectors = eigh(gram, subset_by_index=(n - k, n - 1))
+    except LinAlgError as error:
+        told = f"the eigenvalues did not converge ({error}); the QR algorithm was used"
+        warnings.warn(told, IsthmusWarning, stacklevel=6)
+        values, vectors = eigh(gram, driver="ev")
+    return values[-k:], vectors[:, -k:]
 
 
 def _block(block: Array, mean: FloatArray, scale: FloatArray) -> FloatArray:
