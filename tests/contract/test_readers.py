@@ -23,6 +23,7 @@ from scipy import sparse
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import resized_from
 from isthmus.data.readers import load, readers
+from isthmus.data.stored import Stored
 from isthmus.errors import UsageError
 from materials import lay_out, picture
 
@@ -393,7 +394,8 @@ def test_labels_from_a_table_by_name(tmp_path):
 def test_a_file_that_is_larger_than_the_memory_stays_on_the_disk(tmp_path):
     written = npy(tmp_path, TABLE)
     data = load(written.path, max_bytes=100)
-    assert isinstance(data.x.base, np.memmap) or isinstance(data.x, np.memmap)
+    assert isinstance(data.x, Stored)
+    assert isinstance(data.x.source, np.memmap)
     assert data.fingerprint == Dataset(TABLE).fingerprint
 
 

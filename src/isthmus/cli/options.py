@@ -13,7 +13,7 @@ import typer
 from isthmus.cli.app import Seed, number
 from isthmus.errors import UsageError
 
-__all__ = ["plans", "reads", "seconds"]
+__all__ = ["byte_count", "plans", "reads", "seconds"]
 
 
 def _chosen(help_text: str) -> Any:
@@ -47,7 +47,7 @@ _READING: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "max_bytes": (
-        Annotated[int | None, typer.Option(help="The most memory that unpacked data may take.")],
+        _text("The most memory that samples may take, such as 2G; larger data stay on the disk."),
         None,
     ),
 }
@@ -149,12 +149,31 @@ def seconds(text: str) -> float:
     return float(found[1]) * {"h": 3600.0, "m": 60.0, "min": 60.0}.get(found[2], 1.0)
 
 
+def byte_count(text: str) -> int:
+    """A number of bytes as people write it; K, M, G, T are powers of 1000, Ki, ... of 1024.
+
+    Raises:
+        UsageError: it is none, or less than one byte.
+
+    Example:
+        >>> byte_count("2G"), byte_count("1.5GiB"), byte_count("500 MB"), byte_count("4096")
+        (2000000000, 1610612736, 500000000, 4096)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([KMGT])(I?)B?|B?)", text.strip().upper())
+    power = 0 if found is None or found[2] is None else " KMGT".index(found[2])
+    count = 0 if found is None else int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+    if count < 1:
+        raise UsageError(f"--max-bytes should be such as 500M, 2G or 1.5GiB, but got {text!r}")
+    return count
+
+
 def _parsed(options: dict[str, Any]) -> dict[str, Any]:
-    frames, resize = options["frames"], options["resize"]
+    frames, resize, limit = options["frames"], options["resize"], options["max_bytes"]
     parsed = options | {
         "resize": None if resize is None else _size(resize),
         "frames": int(frames) if frames is not None and frames.isdigit() else frames,
         "skip_bad": options["skip_bad"] or None,
+        "max_bytes": None if limit is None else byte_count(limit),
     }
     return {name: value for name, value in parsed.items() if value is not None}
 

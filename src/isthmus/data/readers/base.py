@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from isthmus.contracts import Array
+from isthmus.data.readers.memory import available
 from isthmus.errors import DataError, IsthmusError, IsthmusWarning, StorageError, UsageError
 
 __all__ = [
@@ -32,17 +33,12 @@ __all__ = [
     "warn",
 ]
 
-_SHARE = 0.8  # of the available memory
+_SHARE = 0.8  # of the memory that is left
 
 
 def _memory() -> int:
-    """Bytes that may be allocated: 80 % of what the machine has available."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        kibibytes = next(int(s.split()[1]) for s in lines if s.startswith("MemAvailable:"))
-        return int(_SHARE * kibibytes * 1024)
-    except (OSError, StopIteration):
-        return int(_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    """Bytes that may be allocated: 80 % of what is left."""
+    return int(_SHARE * available())
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class ReadOptions:
             ``"drop"`` leaves out their samples, ``"mean"`` puts the feature's mean.
         skip_bad: leave out files that cannot be read, with a warning.
         max_pixels: the largest image that is decoded.
-        max_bytes: the most memory that samples may take.
+        max_bytes: the most memory that samples may take; larger data stay on the disk.
 
     Raises:
         UsageError: a value that no reader knows.
