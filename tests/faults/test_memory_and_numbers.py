@@ -105,6 +105,18 @@ def test_row_74_where_the_exact_solver_gives_up_another_one_finds_the_same(monke
             assert_allclose(fitted.components_, expected.components_, atol=1e-9)
 
 
+def test_row_75_a_score_beyond_all_numbers_names_its_row():
+    x = table().astype("f4")
+    model = isthmus.VariationalAutoencoder(
+        1, architecture=isthmus.Dense((8,)), epochs=1, random_state=0
+    ).fit(x)
+    x[3] *= 1e5
+    assert np.isfinite(model.score_samples(x)).all()  # exp of it is far below all numbers
+    x[3] *= 1e25
+    with pytest.raises(NumericalError, match=r"X\[3\]: log p is -inf \(1 such samples\)"):
+        model.score_samples(x)
+
+
 class Negative(isthmus.ELBO):
     """An objective whose divergence is wrong."""
 

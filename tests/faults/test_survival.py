@@ -8,7 +8,11 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,10 @@ import pytest
 from forks import Forks, forks, until
 
 from isthmus import open_run
+from isthmus.errors import StorageError
 from isthmus.storage import read_json, write_json
+from isthmus.sweeping.cells import Task
+from isthmus.sweeping.workers import _result
 
 MAY_DIFFER = {"log.txt", "timings.json"}
 FIT = ["fit", "x.npy", "-o", "run", "--latent", "2", "--epochs", "60", "--batch-size", "4"]
@@ -229,3 +236,36 @@ def test_row_90_a_folder_of_another_format(number, code, start: Forks, plain, tm
     told = (folder / "err.txt").read_text()
     assert ("format" in told) == bool(code)
     assert "Traceback" not in told
+
+
+def test_row_93_a_worker_that_was_killed_is_told():
+    done: Future[tuple[dict[str, object], float]] = Future()
+    done.set_exception(BrokenProcessPool("terminated abruptly"))
+    with pytest.raises(StorageError, match="a worker ended before its work did; perhaps the mem"):
+        _result(done, Task(2, None))
+
+
+SWEEP = """
+import isthmus, numpy
+if __name__ == "__main__":
+    x = numpy.random.default_rng(0).normal(size=(100, 9)).astype("f4")
+    plan = {"architecture": isthmus.Dense((64, 64)), "epochs": 10**6}
+    isthmus.sweep(x, "sweep", latent=[2, 3], seeds=1, jobs=2, **plan)
+"""
+
+
+@pytest.mark.slow
+def test_row_93_a_sweep_ends_when_one_of_its_workers_is_killed(tmp_path):
+    (tmp_path / "sweep.py").write_text(SWEEP)
+    command = [sys.executable, "sweep.py"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, stderr=pipe, text=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: len(children.read_text().split()) == 3)  # two, and who counts what they use
+        time.sleep(10)
+        os.kill(int(children.read_text().split()[-1]), signal.SIGKILL)
+        began = time.monotonic()
+        assert process.stderr is not None
+        assert "StorageError: " in process.stderr.read()
+        assert process.wait() == 1  # of Python; the command line's is 5
+        assert time.monotonic() - began < 30

@@ -22,7 +22,7 @@ from isthmus.training.checkpoint import Checkpoints
 __all__ = ["Tally", "soak"]
 
 MAY_DIFFER = {"log.txt", "timings.json"}
-BOOKS = {"run.json", "run.lock", "warnings.jsonl"}  # grow while a run is made
+BOOKS = {"run.json", "run.lock", "log.txt.new", "warnings.jsonl"}  # come and grow with the work
 ALWAYS = (START, "read", "describe")  # done by every attempt
 KEPT = {
     "split": "splits",
