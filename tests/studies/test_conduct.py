@@ -73,6 +73,7 @@ def test_the_same_twice_is_the_same_bytes(tiny: Tiny, tmp_path):
     ("changed", "told"),
     [
         ({"seeds": 5}, "the settings differ (seeds was [0, 1, 2] and is [0, 1, 2, 3, 4])"),
+        ({"seed": 3}, "the settings differ (seeds was [0, 1, 2] and is [3, 4, 5])"),
         ({"quick": True}, "the settings differ (quick was False and is True)"),
     ],
 )
@@ -186,10 +187,12 @@ def test_interrupted_it_says_how_to_go_on(tiny: Tiny, run_cli, tmp_path):
             raise Interrupted
 
     tiny.before = interrupt
-    ended, stdout, stderr = run_cli("study", "tiny", "--seeds", "2", "--data", ".", "-o", "a b")
+    ended, stdout, stderr = run_cli(
+        "study", "tiny", "--seeds", "2", "--seed", "7", "--data", ".", "-o", "a b"
+    )
     assert (ended, stdout) == (130, "")
     command, told = stderr.splitlines()
-    again = "isthmus study tiny --seeds 2 --data . -o 'a b' --resume"
+    again = "isthmus study tiny --seeds 2 --seed 7 --data . -o 'a b' --resume"
     assert command == f"go on with: {again}"
     assert told == "error: interrupted; a run goes on with --resume"
     tiny.before = lambda step: None

@@ -45,6 +45,9 @@ def study(
     seeds: Annotated[
         int, typer.Option(min=1, help="Repetitions, for intervals; a quick trial has one.")
     ] = 3,
+    seed: Annotated[
+        int, typer.Option(min=0, help="That of the first repetition; the others follow.")
+    ] = 0,
     data: Annotated[
         Path | None,
         typer.Option(help="Where the data sets lie; else ISTHMUS_DATA, or what was fetched."),
@@ -60,6 +63,7 @@ def study(
     from isthmus.studies import conduct
 
     flags = " --quick" if quick else "" if seeds == 3 else f" --seeds {seeds}"
+    flags += "" if seed == 0 else f" --seed {seed}"
     try:
         with Signals() as signals, Console(signals) as console:
             found = conduct(
@@ -67,6 +71,7 @@ def study(
                 out,
                 quick=quick,
                 seeds=seeds,
+                seed=seed,
                 data=data,
                 resume=resume,
                 watch=console,

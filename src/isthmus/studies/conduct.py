@@ -28,6 +28,7 @@ def conduct(
     *,
     quick: bool = False,
     seeds: int = 3,
+    seed: int = 0,
     data: str | PathLike[str] | None = None,
     resume: bool = False,
     watch: Watch | None = None,
@@ -40,6 +41,7 @@ def conduct(
         out: the folder to make.
         quick: try the least that shows every step, in less than a minute; its figures mean little.
         seeds: repetitions, from which intervals come; a quick one has one.
+        seed: of the first; the others follow.
         data: a folder with the data sets, instead of ``ISTHMUS_DATA`` or what was fetched.
         resume: go on with a study that was left unfinished there, if there is one.
         watch: told of what is done.
@@ -56,7 +58,7 @@ def conduct(
     files = {file: find(file, folder) for file in study.files}
     with run_folder(out, resume=resume) as place:
         ledger = Ledger(place)
-        numbers = tuple(range(1 if quick else seeds))
+        numbers = tuple(range(seed, seed + (1 if quick else seeds)))
         ledger.open(
             {
                 "format": FORMAT,
