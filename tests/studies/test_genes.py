@@ -13,8 +13,9 @@ from isthmus.studies.genes.annotations import MATRICES, Annotations, arabidopsis
 from isthmus.studies.genes.methods import NETWORKS, SVD, methods
 from isthmus.studies.genes.published import noised, published_autoencoder
 from isthmus.studies.genes.releases import Pair
-from isthmus.studies.genes.telling import place, told
+from isthmus.studies.genes.telling import place
 from isthmus.studies.genes.trials import NETWORK, Standing, hidden_trial
+from isthmus.studies.words import told
 
 
 def blocks(n=60, t=20, seed=0):

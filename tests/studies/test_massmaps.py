@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isthmus.analysis.comparison import Interval
 from isthmus.analysis.fields import smoothed
-from isthmus.studies.massmaps.amounts import percent, points
 from isthmus.studies.massmaps.skies import FOLDS, PARTS, control, dealt, nbody, noisy
 from isthmus.studies.massmaps.telling import STATISTICS, Told, looks, pooled, statistics
 from isthmus.studies.simulators.massmaps import shape_noise
@@ -112,10 +110,3 @@ def test_the_n_body_maps_are_cut_in_quarters_without_a_mean(data_folder, monkeyp
     left, right = maps[:24], maps[24:48]
     step = left[:, :, -1] - right[:, :, 0]
     np.testing.assert_allclose(step - step.mean(1, keepdims=True), 0, atol=1e-6)
-
-
-def test_shares_are_written_with_what_is_known_of_them():
-    known, alone = Interval(0.8123, 0.79, 0.83, 0.95), Interval(0.5, np.nan, np.nan, 0.95)
-    assert percent(known) == "81.2 ± 2.0 %"
-    assert percent(alone) == "50.0 %"
-    assert points(Interval(-0.031, -0.05, -0.01, 0.95)) == "−3.1 ± 2.0 points"

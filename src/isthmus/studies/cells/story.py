@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.analysis.checks import Confusion, confusion
-from isthmus.analysis.comparison import Interval, mean_interval
+from isthmus.analysis.comparison import mean_interval
 from isthmus.contracts import Array
 from isthmus.data.dataset import Dataset
 from isthmus.report.blocks import Picture, Table
@@ -21,7 +21,7 @@ from isthmus.report.matrices import Matrix, confusion_matrices
 from isthmus.report.page import Section
 from isthmus.report.story.maps import latent_map
 from isthmus.report.story.paths import paths
-from isthmus.report.story.words import interval, percent
+from isthmus.report.story.words import interval
 from isthmus.report.style import number, styled
 from isthmus.runs.folder import Run
 from isthmus.storage import read_json
@@ -38,6 +38,7 @@ from isthmus.studies.cells.fits import (
 from isthmus.studies.cells.images import CLASSES, FILE, dealt, doubled, read, shrunk
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison, Outcome, Study
+from isthmus.studies.words import percent, points
 
 __all__ = ["STUDY"]
 
@@ -116,9 +117,9 @@ class _Story:
             self.sentences(),
             self.comparisons(),
             summary=(
-                ("accuracy as published", percent(asdict(found.leaky("leaky").accuracy))),
-                ("without twins", percent(asdict(found.leaky("clean").accuracy))),
-                ("of donors left out", percent(asdict(donors))),
+                ("accuracy as published", percent(found.leaky("leaky").accuracy)),
+                ("without twins", percent(found.leaky("clean").accuracy)),
+                ("of donors left out", percent(donors)),
                 ("images", str(len(found.data))),
             ),
             sections=(
@@ -137,13 +138,13 @@ class _Story:
         lost = found.gain("by donor", "boosting of original", f"boosting of {SURFACE}")
         best = max(log_p, key=lambda name: log_p[name].estimate)
         return (
-            f"Twins of class 0 on both sides of the split are worth {_points(found.leak)} of the "
+            f"Twins of class 0 on both sides of the split are worth {points(found.leak)} of the "
             "published accuracy.",
             "On donors that no classifier saw, the article's classifier is right "
-            f"{_points(boosting)} more often than colour alone, a convolutional network "
-            f"{_points(network)}.",
+            f"{points(boosting)} more often than colour alone, a convolutional network "
+            f"{points(network)}.",
             "The article's classifier recognises reconstructions of images left out "
-            f"{_points(lost)} less often than the images themselves.",
+            f"{points(lost)} less often than the images themselves.",
             "The log p of images of unseen donors by a likelihood that fits "
             f"({MANIFOLDS[best]}), less that of the Bernoulli in its better reading: "
             f"{interval(asdict(log_p[best]))} nats an image.",
@@ -180,20 +181,20 @@ class _Story:
             Comparison(
                 "accuracy of the article's classifier, classes 0, 1, 2",
                 "84.0 % (95, 84, 70 %)",
-                f"{percent(asdict(leaky.accuracy))}; {_recalls(leaky)}",
+                f"{percent(leaky.accuracy)}; {_recalls(leaky)}",
                 "the same protocol, leak and all; the article had one split",
             ),
             Comparison(
                 "the same on the same test images, no twin in training",
                 "–",
-                f"{percent(asdict(clean.accuracy))}; {_recalls(clean)}",
+                f"{percent(clean.accuracy)}; {_recalls(clean)}",
                 "the article doubled class 0 before it split; here other images are repeated",
             ),
             *(
                 Comparison(
                     f"the same, every image left out once {way}",
                     "–",
-                    percent(asdict(found.accuracy(way, "boosting of original"))),
+                    percent(found.accuracy(way, "boosting of original")),
                     "class 0 is repeated in training alone"
                     + ("; 11 donors, none on two sides" if way == "by donor" else ""),
                 )
@@ -258,7 +259,7 @@ class _Story:
             "The article doubled the 188 images of class 0 and dealt 1,032 rows to training and "
             "test. Most test images of class 0 had then been learned from. On the same test "
             "images, the same classifier is taught as many rows without their twins.",
-            f"The leak: {_points(self.found.leak)}.",
+            f"The leak: {points(self.found.leak)}.",
         )
         return Section("Twins on both sides", told, (picture,))
 
@@ -287,7 +288,7 @@ class _Story:
                     NAMES[what],
                     judge,
                     *(
-                        _points(found.gain(way, f"{name} of {what}", f"{name} of original"))
+                        points(found.gain(way, f"{name} of {what}", f"{name} of original"))
                         for way in WAYS
                     ),
                 )
@@ -302,7 +303,7 @@ class _Story:
                 (
                     judge,
                     *(
-                        _points(found.gain(way, f"{name} of original", "colours of original"))
+                        points(found.gain(way, f"{name} of original", "colours of original"))
                         for way in WAYS
                     ),
                 )
@@ -402,11 +403,6 @@ def _side_by_side(shown: Mapping[str, Array], ids: list[str]) -> Any:
         for heading, x in zip(_SHORT, shown.values(), strict=True)
     ]
     return image_strips(strips, [], ids)
-
-
-def _points(difference: Interval) -> str:
-    told = (100 * end for end in (difference.estimate, difference.low, difference.high))
-    return "{:.1f} points ({:.1f} to {:.1f})".format(*told)
 
 
 def _recalls(found: Confusion) -> str:

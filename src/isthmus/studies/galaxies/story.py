@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from isthmus.report.intervals import interval_numbers, intervals
 from isthmus.report.page import Section
 from isthmus.report.story.maps import latent_map
 from isthmus.report.story.paths import paths
-from isthmus.report.story.words import percent
 from isthmus.report.style import number
 from isthmus.studies.galaxies.fits import FULL, QUICK, Judged, control, judged
 from isthmus.studies.galaxies.pictures import CUTOUTS, hubble, shapes, views
 from isthmus.studies.galaxies.stamps import FILE, Stamps, simulated
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison, Outcome, Study
+from isthmus.studies.words import percent, told
 
 __all__ = ["STUDY"]
 
@@ -95,14 +95,14 @@ class _Story:
         middle = _median(self.gain, self.galaxy)
         best = self.share(self.over_best, self.galaxy)
         return (
-            f"To {_percent(share)} of held-out stamps the manifold gives more probability "
+            f"To {percent(share)} of held-out stamps the manifold gives more probability "
             f"than a profile whose parameters are integrated out alike; half of them gain more "
-            f"than {_nats(middle)}.",
+            f"than {told(middle, 1, unit=' nats')}.",
             f"Of stamps of the profile's own family, on which a manifold was trained alike, it "
-            f"wins {_percent(own)}"
+            f"wins {percent(own)}"
             + (": it does not win where it should not." if own.estimate <= 0.5 else "."),
             f"Against the best profile's likelihood, which pays for no parameter, it wins "
-            f"{_percent(best)}.",
+            f"{percent(best)}.",
         )
 
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -112,35 +112,35 @@ class _Story:
             Comparison(
                 "held-out stamps to which the manifold gives more probability",
                 f"{PUBLISHED} of SDSS stamps (Regier et al. 2015)",
-                f"{_percent(share)}; by seed {', '.join(f'{each:.1f}' for each in seeds)}",
+                f"{percent(share)}; by seed {', '.join(f'{each:.1f}' for each in seeds)}",
                 "their stamps are not public: ours are simulated from fits of COSMOS galaxies, "
                 "with spirals, knots and companions; both sides are marginalised, theirs was not",
             ),
             Comparison(
                 "median gain",
                 "not given",
-                _nats(_median(self.gain, self.galaxy)),
+                told(_median(self.gain, self.galaxy), 1, unit=" nats"),
                 "it grows with the square of a stamp's brightness",
             ),
             Comparison(
                 "the same against the best profile's likelihood",
                 "not given",
-                _percent(self.share(self.over_best, self.galaxy)),
+                percent(self.share(self.over_best, self.galaxy)),
                 "a likelihood at its maximum pays for no parameter, and favours the profile",
             ),
             Comparison(
                 "control: stamps drawn from the profile's family",
                 "not done",
-                _percent(self.of_family()),
+                percent(self.of_family()),
                 "no model can beat the law that data were drawn from, on average",
             ),
         )
 
     def summary(self) -> tuple[tuple[str, str], ...]:
         return (
-            ("manifold wins", _percent(self.share(self.gain, self.galaxy))),
-            ("median gain", _nats(_median(self.gain, self.galaxy))),
-            ("of the profile's own family", _percent(self.of_family())),
+            ("manifold wins", percent(self.share(self.gain, self.galaxy))),
+            ("median gain", told(_median(self.gain, self.galaxy), 1, unit=" nats")),
+            ("of the profile's own family", percent(self.of_family())),
             ("stamps", f"{len(self.stamps.x):,}"),
         )
 
@@ -168,8 +168,8 @@ class _Story:
                 (
                     name,
                     str(of.sum()),
-                    _percent(rows[name]),
-                    _nats(_median(self.gain[of], self.galaxy[of])),
+                    percent(rows[name]),
+                    told(_median(self.gain[of], self.galaxy[of]), 1, unit=" nats"),
                     f"{number(float(np.percentile(self.gain[of], 10)))} nats",
                 )
                 for name, of in parts.items()
@@ -233,16 +233,6 @@ def _median(values: FloatArray, groups: IntArray, repeats: int = 1000) -> Interv
     ]
     low, high = np.percentile(found, (2.5, 97.5))
     return Interval(float(np.median(values)), float(low), float(high), 0.95)
-
-
-def _percent(interval: Interval) -> str:
-    ends = {name: end for name, end in asdict(interval).items() if not np.isnan(end)}
-    return percent(ends)
-
-
-def _nats(interval: Interval) -> str:
-    low, high = number(interval.low), number(interval.high)
-    return f"{number(interval.estimate)} nats ({low} to {high})"
 
 
 STUDY = Study(

@@ -14,7 +14,7 @@ from isthmus.report.intervals import interval_numbers, intervals
 from isthmus.report.page import Section
 from isthmus.studies.genes.annotations import ARABIDOPSIS, Annotations, arabidopsis
 from isthmus.studies.genes.methods import BEST_SVD, EASE, PUBLISHED, SVD, Method, methods
-from isthmus.studies.genes.telling import Part, gains_table, place, standings_table, told
+from isthmus.studies.genes.telling import Part, gains_table, place, standings_table
 from isthmus.studies.genes.trials import (
     HIDDEN,
     MEASURES,
@@ -25,6 +25,7 @@ from isthmus.studies.genes.trials import (
 )
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison
+from isthmus.studies.words import told
 
 __all__ = ["leaf_first"]
 

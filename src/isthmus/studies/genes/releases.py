@@ -24,7 +24,7 @@ from isthmus.report.intervals import interval_numbers, intervals
 from isthmus.report.page import Section
 from isthmus.studies.genes.annotations import YEAST, Annotations, yeast
 from isthmus.studies.genes.methods import BEST_SVD, EASE, PUBLISHED, SVD, Method, methods
-from isthmus.studies.genes.telling import Part, signed, standings_table, told
+from isthmus.studies.genes.telling import Part, signed, standings_table
 from isthmus.studies.genes.trials import (
     HIDDEN,
     MEASURES,
@@ -37,6 +37,7 @@ from isthmus.studies.genes.trials import (
 )
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison
+from isthmus.studies.words import told
 
 __all__ = ["later_releases"]
 

@@ -25,7 +25,7 @@ from isthmus.studies.genes.methods import (
     methods,
 )
 from isthmus.studies.genes.published import noised, published_autoencoder
-from isthmus.studies.genes.telling import Part, gains_table, place, signed, standings_table, told
+from isthmus.studies.genes.telling import Part, gains_table, place, signed, standings_table
 from isthmus.studies.genes.trials import (
     MEASURES,
     NETWORK,
@@ -36,6 +36,7 @@ from isthmus.studies.genes.trials import (
 )
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison
+from isthmus.studies.words import told
 
 __all__ = ["six_matrices"]
 

@@ -11,8 +11,9 @@ from isthmus.report.blocks import Table
 from isthmus.report.page import Section
 from isthmus.studies.genes.trials import MEASURES, NETWORK, Standing
 from isthmus.studies.study import Comparison
+from isthmus.studies.words import told
 
-__all__ = ["Part", "gains_table", "place", "signed", "standings_table", "told"]
+__all__ = ["Part", "gains_table", "place", "signed", "standings_table"]
 
 
 class Part(NamedTuple):
@@ -21,21 +22,6 @@ class Part(NamedTuple):
     sentences: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     sections: tuple[Section, ...] = ()
-
-
-def told(interval: Interval, digits: int = 3, *, sign: bool = False) -> str:
-    """An estimate and its interval.
-
-    Example:
-        >>> told(Interval(0.5, 0.4, 0.6, 0.95)), told(Interval(0.5, math.nan, math.nan, 0.95))
-        ('0.500 (0.400 to 0.600)', '0.500')
-    """
-    form = f"{'+' if sign else ''}.{digits}f"
-    middle, low, high = (
-        f"{value:{form}}".replace("-", "\N{MINUS SIGN}")
-        for value in (interval.estimate, interval.low, interval.high)
-    )
-    return middle if math.isnan(interval.low) else f"{middle} ({low} to {high})"
 
 
 def signed(value: float) -> str:

@@ -18,8 +18,6 @@ __all__ = [
     "errors",
     "over_seeds",
     "peak_gain",
-    "percent",
-    "points",
     "shares",
 ]
 
@@ -61,16 +59,3 @@ def correlation_gain(found: Iterable[dict[str, Array]], method: str) -> list[Int
 def errors(found: Iterable[dict[str, Array]], method: str) -> Interval:
     """Mean square errors over the maps' variance."""
     return over_seeds(float(f[f"{method}/error"].mean()) for f in found)
-
-
-def percent(share: Interval) -> str:
-    """Per cent with the interval's half width, where there is one."""
-    half = 50 * (share.high - share.low)
-    return f"{100 * share.estimate:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + " %"
-
-
-def points(gain: Interval) -> str:
-    """Percentage points likewise, with their sign."""
-    half = 50 * (gain.high - gain.low)
-    text = f"{100 * gain.estimate:+.1f}".replace("-", "−")
-    return text + ("" if np.isnan(half) else f" ± {half:.1f}") + " points"

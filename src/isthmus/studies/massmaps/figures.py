@@ -23,8 +23,6 @@ from isthmus.studies.massmaps.amounts import (
     errors,
     over_seeds,
     peak_gain,
-    percent,
-    points,
     shares,
 )
 from isthmus.studies.massmaps.denoising import EDGES, METHODS
@@ -32,6 +30,7 @@ from isthmus.studies.massmaps.skies import GALAXIES, called
 from isthmus.studies.massmaps.telling import CODES, NETWORK, STATISTICS, TASKS, Told
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.simulators.massmaps import PIXEL
+from isthmus.studies.words import percent, points
 
 __all__ = ["denoised", "simulation", "telling_apart"]
 
@@ -237,7 +236,7 @@ def _recoveries(judging: Judging) -> Table:
                     f"{WHERE[where]}, {galaxies} galaxies",
                     NAMES[method],
                     percent(over_seeds(shares(found, method))),
-                    "" if own else points(peak_gain(found, method)),
+                    "" if own else points(peak_gain(found, method), sign=True),
                     percent(errors(found, method)),
                     "" if own else f"{sum(gain.low > 0 for gain in gains)} of {len(gains)}",
                 )

@@ -12,8 +12,6 @@ from isthmus.studies.massmaps.amounts import (
     correlation_gain,
     over_seeds,
     peak_gain,
-    percent,
-    points,
     shares,
 )
 from isthmus.studies.massmaps.figures import denoised, simulation, telling_apart
@@ -21,6 +19,7 @@ from isthmus.studies.massmaps.skies import GALAXIES
 from isthmus.studies.massmaps.telling import CODES, NETWORK, STATISTICS
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison, Outcome
+from isthmus.studies.words import percent, points
 
 __all__ = ["told_story"]
 
@@ -77,7 +76,7 @@ def _sentences(
             f"On N-body maps that no model saw, {what} correlate better with the truth than "
             f"Wiener's filter in {sum(gain.low > 0 for gain in gains)} of {len(gains)} ranges of "
             f"scale and recover {percent(over_seeds(shares(found, method)))} of the high peaks, "
-            f"{points(peak_gain(found, method))} beyond the filter."
+            f"{points(peak_gain(found, method), sign=True)} beyond the filter."
         )
     return tuple(told)
 
@@ -117,7 +116,7 @@ def _comparisons(
         Comparison(
             "denoising with the filter, high peaks recovered beyond the filter alone",
             "not given",
-            points(gain),
+            points(gain, sign=True),
             "the article shows pictures; we measure on N-body maps that no model saw",
         )
     )

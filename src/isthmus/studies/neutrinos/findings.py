@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +31,7 @@ __all__ = [
     "LOG_LOSS",
     "SQUARES",
     "Findings",
-    "difference",
     "find",
-    "per_cent",
 ]
 
 EFFICIENCIES = np.array([0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99])
@@ -202,19 +200,3 @@ def find(notebook: Notebook, scale: Scale) -> Findings:
         [cross_validated(notebook, hits, seed, scale) for seed in seeds],
         seeds,
     )
-
-
-def per_cent(found: Interval | Sequence[float], digits: int = 1) -> str:
-    """A share in per cent with its interval, which ends at 0 and 100."""
-    each = found if isinstance(found, Interval) else student_interval(np.asarray(found))
-    middle, low, high = (100 * np.clip((each.estimate, each.low, each.high), 0, 1)).tolist()
-    if np.isnan(low):
-        return f"{middle:.{digits}f} %"
-    return f"{middle:.{digits}f} % ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def difference(found: Interval, digits: int) -> str:
-    """A difference with its interval; what is below zero has a minus sign."""
-    ends = (found.estimate, found.low, found.high)
-    middle, low, high = (f"{value:.{digits}f}".replace("-", "−") for value in ends)
-    return middle if np.isnan(found.low) else f"{middle} ({low} to {high})"

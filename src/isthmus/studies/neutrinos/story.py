@@ -25,15 +25,14 @@ from isthmus.studies.neutrinos.findings import (
     LOG_LOSS,
     SQUARES,
     Findings,
-    difference,
     find,
-    per_cent,
 )
 from isthmus.studies.neutrinos.hits import FILE
 from isthmus.studies.neutrinos.networks import Scale
 from isthmus.studies.neutrinos.pairs import CHANNELS, LOST
 from isthmus.studies.notebook import Notebook
 from isthmus.studies.study import Comparison, Outcome, Study
+from isthmus.studies.words import percent, told
 
 __all__ = ["STUDY"]
 
@@ -72,30 +71,30 @@ def _sentences(found: Findings) -> tuple[str, ...]:
     hits = found.hit_rates()
     return (
         f"Of simulated events of five kinds, a network told the classes by the charges of 192 "
-        f"tubes puts {per_cent(circular['all'])} in their kind; one kind against the rest, its "
-        f'accuracy is {per_cent(circular[worst])} for "{worst}", the hardest, where the truth as '
-        f"photons can tell it gives {per_cent(photons[worst])}. With the times of the first "
+        f"tubes puts {percent(circular['all'])} in their kind; one kind against the rest, its "
+        f'accuracy is {percent(circular[worst])} for "{worst}", the hardest, where the truth as '
+        f"photons can tell it gives {percent(photons[worst])}. With the times of the first "
         f"photons as a second channel, and trained on events turned and mirrored as the detector "
-        f'allows, the least is {per_cent(turned[least])}, for "{least}".',
+        f'allows, the least is {percent(turned[least])}, for "{least}".',
         f"An autoencoder that never saw a class keeps enough in 10 numbers for boosting to tell "
-        f"{per_cent(found.one_vs_rest('codes circular')['all'])} of the events; linear "
+        f"{percent(found.one_vs_rest('codes circular')['all'])} of the events; linear "
         f"discriminants on the total charge and its centroid tell "
-        f"{per_cent(found.one_vs_rest('LDA')['all'])}.",
+        f"{percent(found.one_vs_rest('LDA')['all'])}.",
         f"Where padding wraps around the cylinder instead of ending in zeros, the autoencoder's "
         f"error at the cut, beside its mean over all columns, is less by "
-        f"{difference(gains[EXCESS], 1)} per cent, and the whole error by "
-        f"{difference(gains[SQUARES], 1)} per cent, paired by seed.",
+        f"{told(gains[EXCESS], 1)} per cent, and the whole error by "
+        f"{told(gains[SQUARES], 1)} per cent, paired by seed.",
         f"Of the real hits of CREDO on which judges agree, a network trained on the shares of "
-        f"their votes tells {per_cent(hits['network'])}, the mean of the repetitions' networks "
-        f"{per_cent(hits['together'])}; linear discriminants on seven numbers of the brightness "
-        f"{per_cent(hits['LDA'])}.",
+        f"their votes tells {percent(hits['network'])}, the mean of the repetitions' networks "
+        f"{percent(hits['together'])}; linear discriminants on seven numbers of the brightness "
+        f"{percent(hits['LDA'])}.",
     )
 
 
 def _comparisons(found: Findings) -> tuple[Comparison, ...]:
     circular, turned, photons = map(found.one_vs_rest, ("circular", "turned", "photon oracle"))
     hits = found.hit_rates()
-    codes = per_cent(found.one_vs_rest("codes circular")["all"])
+    codes = percent(found.one_vs_rest("codes circular")["all"])
     gains = found.padding_gains()
     loss, gain = gains[LOG_LOSS], gains[SQUARES]
     return (
@@ -104,8 +103,8 @@ def _comparisons(found: Findings) -> tuple[Comparison, ...]:
             "over 97 %",
             f"charges: {_each(circular)}; with times, turned: {_each(turned)}",
             "our events are simulated, with kinds overlapping in energy and place: what photons "
-            f"can tell of the truth by charges gives {per_cent(photons['IBD prompt'])} for prompt "
-            f"and {per_cent(photons['other'])} for other events (the photon oracle below)",
+            f"can tell of the truth by charges gives {percent(photons['IBD prompt'])} for prompt "
+            f"and {percent(photons['other'])} for other events (the photon oracle below)",
         ),
         Comparison(
             "classes told from the 10-number codes alone",
@@ -116,30 +115,30 @@ def _comparisons(found: Findings) -> tuple[Comparison, ...]:
         Comparison(
             "padding of the 24 columns",
             "flat: the cylinder is cut open and ends in zeros",
-            f"wrapping around lowers the classifier's log loss by {difference(loss, 4)} nats, "
-            f"the autoencoder's squared error by {difference(gain, 1)} per cent and its excess at "
-            f"the cut by {difference(gains[EXCESS], 1)} per cent",
+            f"wrapping around lowers the classifier's log loss by {told(loss, 4)} nats, "
+            f"the autoencoder's squared error by {told(gain, 1)} per cent and its excess at "
+            f"the cut by {told(gains[EXCESS], 1)} per cent",
             "the first and the last column are neighbours",
         ),
         Comparison(
             "pairs restored by the denoising autoencoder",
             "shown, without a figure",
-            f"purity {per_cent([_at(p) for p in found.pair_purity('codes')])} where "
+            f"purity {percent([_at(p) for p in found.pair_purity('codes')])} where "
             f"{100 * _KEPT:.0f} % of the signal is kept",
             "among as many pairs by chance; the published real pairs had other backgrounds too",
         ),
         Comparison(
             "real hits of four kinds (CREDO)",
             "LDA on seven numbers: 78 %",
-            f"a network {per_cent(hits['network'])}, several together "
-            f"{per_cent(hits['together'])}; LDA {per_cent(hits['LDA'])}",
+            f"a network {percent(hits['network'])}, several together "
+            f"{percent(hits['together'])}; LDA {percent(hits['LDA'])}",
             "cross-validated with near duplicates on one side; hits without a majority apart",
         ),
     )
 
 
 def _each(found: dict[str, Interval]) -> str:
-    return ", ".join(f"{kind} {per_cent(found[kind])}" for kind in KINDS)
+    return ", ".join(f"{kind} {percent(found[kind])}" for kind in KINDS)
 
 
 def _at(purities: FloatArray) -> float:
@@ -149,9 +148,9 @@ def _at(purities: FloatArray) -> float:
 def _summary(found: Findings) -> tuple[tuple[str, str], ...]:
     return (
         ("events", f"{len(found.events):,}"),
-        ("told with labels", per_cent(found.one_vs_rest("circular")["all"])),
-        ("told from codes", per_cent(found.one_vs_rest("codes circular")["all"])),
-        ("CREDO hits told", per_cent(found.hit_rates()["network"])),
+        ("told with labels", percent(found.one_vs_rest("circular")["all"])),
+        ("told from codes", percent(found.one_vs_rest("codes circular")["all"])),
+        ("CREDO hits told", percent(found.hit_rates()["network"])),
     )
 
 
@@ -236,7 +235,7 @@ def _told(found: Findings) -> Table:
     rows = []
     for name, words in _NAMES.items():
         each = found.one_vs_rest(name)
-        rows.append((words, *(per_cent(each[kind]) for kind in ("all", *KINDS))))
+        rows.append((words, *(percent(each[kind]) for kind in ("all", *KINDS))))
     caption = "Share of the test events, in brackets 95 % intervals over seeds."
     return Table(("by", "all five", *KINDS), tuple(rows), caption)
 
@@ -244,7 +243,7 @@ def _told(found: Findings) -> Table:
 def _padding(found: Findings) -> Table:
     digits = (4, 2, 1, 1, 1)
     gains = zip(digits, found.padding_gains().items(), strict=True)
-    rows = tuple((name, difference(each, places)) for places, (name, each) in gains)
+    rows = tuple((name, told(each, places)) for places, (name, each) in gains)
     caption = "Positive: circular padding is better. In brackets 95 % intervals over seeds."
     return Table(("circular against flat padding, paired", "gain"), rows, caption)
 
