@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import isthmus
+from isthmus import Autoencoder
 from isthmus.errors import IsthmusWarning, RunCorruptError, StorageError
 from isthmus.report.keeping import keep
 from isthmus.report.style import new_figure
@@ -26,6 +27,7 @@ from isthmus.runs.folder import write_arrays, write_rows, write_table
 from isthmus.runs.lock import locked
 from isthmus.storage import append_text, write_json, write_npy, write_text
 from isthmus.training.checkpoint import Checkpoints, State
+from isthmus.training.loop import Hooks
 from materials import contents, table
 
 _SYNCS = 7  # of two files of a checkpoint, its manifest, and folders
@@ -201,3 +203,19 @@ def test_row_86_a_read_only_folder_is_refused_before_any_work(read_only, run_cli
         assert stderr.startswith(f"error: {out}")
         assert stderr.count("\n") == 1
         assert "training" not in stderr
+
+
+def test_row_84_a_disk_that_refused_a_checkpoint_is_not_asked_for_another(tmp_path, monkeypatch):
+    asked: list[bool] = []
+
+    def refuse(self: Checkpoints, state: object, *, passing: bool = False) -> None:
+        asked.append(passing)
+        raise StorageError("no space left on device")
+
+    monkeypatch.setattr(Checkpoints, "save", refuse)
+    monkeypatch.setattr("isthmus.training.loop._WORTH_REMEMBERING", 0.0)
+    network = Autoencoder(1, epochs=6, random_state=0)
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    with pytest.raises(StorageError):
+        network.fit(x, hooks=Hooks(Checkpoints(tmp_path, every=3)))
+    assert asked == [False]

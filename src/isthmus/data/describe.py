@@ -180,32 +180,34 @@ def resized_from(notes: Sequence[str]) -> Size | None:
 def _shares(values: Values, columns: Columns, census: Census | None) -> dict[str, Any]:
     """Moments over the observed values, and the shares at the ends and at zero."""
     low, high = float(columns.low.min()), float(columns.high.max())
+
+    def counts(v: FloatArray) -> tuple[Array, ...]:
+        return v, v == low, v == high, v == 0
+
     with np.errstate(over="ignore"):
-        mean = _total(values, census, lambda v: v) / values.observed
-        square = _total(values, census, lambda v: (v - mean) ** 2) / values.observed
-    ends = {"at_minimum": low, "at_maximum": high, "zero_fraction": 0.0}
+        mean, least, largest, zero = _totals(values, census, counts) / values.observed
+        (square,) = _totals(values, census, lambda v: ((v - mean) ** 2,)) / values.observed
     return {
         "minimum": low,
         "maximum": high,
-        "mean": mean,
+        "mean": float(mean),
         "std": math.sqrt(square),
         "unit_interval": low >= 0 and high <= 1,
         "nonnegative": low >= 0,
-        **{k: _total(values, census, _equals(e)) / values.observed for k, e in ends.items()},
+        "at_minimum": float(least),
+        "at_maximum": float(largest),
+        "zero_fraction": float(zero),
     }
 
 
-def _equals(end: float) -> Callable[[FloatArray], Array]:
-    return lambda v: v == end
-
-
-def _total(
-    values: Values, census: Census | None, function: Callable[[FloatArray], Array]
-) -> float:
-    """Sum of a function over the observed values, in float64."""
+def _totals(
+    values: Values, census: Census | None, of: Callable[[FloatArray], tuple[Array, ...]]
+) -> FloatArray:
+    """Sums of functions over the observed values, in float64, in one pass."""
     if census is not None:
-        return float(function(census.values.astype(np.float64)) @ census.counts)
-    return float(sum(function(v.astype(np.float64)).sum() for v in values.seen()))
+        return np.array([f @ census.counts for f in of(census.values.astype(np.float64))])
+    blocks = (of(v.astype(np.float64)) for v in values.seen())
+    return np.sum([[f.sum(dtype=np.float64) for f in each] for each in blocks], axis=0)
 
 
 def _pooled(values: Values, columns: Columns, census: Census | None) -> float:

@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 from torch.optim.adam import adam
 
-from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError
+from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError, StorageError
 from isthmus.models.corruption import Corruption
 from isthmus.models.draws import SharedGenerator
 from isthmus.models.objectives import Objective
@@ -158,6 +158,8 @@ class Trainer:
                     if (row := self._epoch(len(self.history.rows))) is not None:
                         self._record(row)
                         self._keep()
+        except StorageError:
+            raise  # the disk that refused is not asked again
         except BaseException:
             self._rescue()
             raise
