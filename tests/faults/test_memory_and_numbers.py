@@ -117,7 +117,7 @@ def test_row_75_a_score_beyond_all_numbers_names_its_row():
         model.score_samples(x)
 
 
-class Negative(isthmus.ELBO):
+class _Negative(isthmus.ELBO):
     """An objective whose divergence is wrong."""
 
     def __call__(self, *args: object) -> dict[str, torch.Tensor]:
@@ -127,7 +127,7 @@ class Negative(isthmus.ELBO):
 
 def test_row_72_a_negative_divergence_is_refused():
     model = isthmus.VariationalAutoencoder(
-        1, architecture=isthmus.Dense((8,)), objective=Negative(), epochs=1, random_state=0
+        1, architecture=isthmus.Dense((8,)), objective=_Negative(), epochs=1, random_state=0
     )
     with pytest.raises(NumericalError, match=r"KL divergence -0\.001 < 0 in epoch 1"):
         model.fit(table().astype("f4"))
