@@ -83,7 +83,8 @@ class Dataset:
             self._put("ids", self._text("ids"))
             _refuse_repeats(self.ids, self.source)
         else:
-            self._put("ids", np.arange(len(self)).astype(str))
+            width = len(str(len(self) - 1))  # NumPy's own is 21, many times what rows take
+            self._put("ids", np.arange(len(self)).astype(f"U{width}"))
         for name in ("labels", "groups"):
             if getattr(self, name) is not None:
                 self._put(name, self._text(name))

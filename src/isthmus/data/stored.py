@@ -68,9 +68,7 @@ class Stored:
         return self.source.shape[0] if self.rows is None else len(self.rows)
 
     def __getitem__(self, key: Any) -> Array:
-        """Read rows: a slice, indices, or one of these and then columns."""
-        if isinstance(key, tuple):
-            return np.asarray(self[key[0]][(slice(None), *key[1:])])
+        """Read rows: a slice or indices."""
         block = self._read(self._places(key))
         if self.change is not None:
             block = self.change(block)

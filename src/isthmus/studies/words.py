@@ -35,16 +35,24 @@ def told(found: Interval, digits: int = 3, *, unit: str = "", sign: bool = False
     return f"{middle}{unit}" + ("" if math.isnan(found.low) else f" ({low} to {high})")
 
 
-def percent(found: Interval | Sequence[float]) -> str:
-    """A share, or the mean share of several seeds, in per cent; its interval ends at 0 and 100.
+def percent(found: Interval | Sequence[float], *, bounded: bool = True) -> str:
+    """A share, or the mean share of several seeds, in per cent.
+
+    Args:
+        found: the share.
+        bounded: its interval ends at 0 and 100; an amount beside another may be more.
 
     Example:
         >>> percent(Interval(0.95, 0.9, 1.02, 0.95)), percent([0.5])
         ('95.0 % (90.0 to 100.0)', '50.0 %')
+        >>> percent(Interval(1.2, 1.1, 1.3, 0.95), bounded=False)
+        '120.0 % (110.0 to 130.0)'
     """
     each = found if isinstance(found, Interval) else student_interval(np.asarray(found))
-    middle, low, high = (100 * np.clip((each.estimate, each.low, each.high), 0, 1)).tolist()
-    return told(Interval(middle, low, high, each.level), 1, unit=" %")
+    if bounded:
+        middle, low, high = np.clip((each.estimate, each.low, each.high), 0, 1).tolist()
+        each = Interval(middle, low, high, each.level)
+    return told(_hundredfold(each), 1, unit=" %")
 
 
 def points(found: Interval, *, sign: bool = False) -> str:
@@ -54,5 +62,8 @@ def points(found: Interval, *, sign: bool = False) -> str:
         >>> points(Interval(-0.031, -0.05, -0.01, 0.95))
         '−3.1 points (−5.0 to −1.0)'
     """
-    middle, low, high = (100 * end for end in (found.estimate, found.low, found.high))
-    return told(Interval(middle, low, high, found.level), 1, unit=" points", sign=sign)
+    return told(_hundredfold(found), 1, unit=" points", sign=sign)
+
+
+def _hundredfold(found: Interval) -> Interval:
+    return Interval(100 * found.estimate, 100 * found.low, 100 * found.high, found.level)

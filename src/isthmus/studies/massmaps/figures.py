@@ -237,7 +237,7 @@ def _recoveries(judging: Judging) -> Table:
                     NAMES[method],
                     percent(over_seeds(shares(found, method))),
                     "" if own else points(peak_gain(found, method), sign=True),
-                    percent(errors(found, method)),
+                    percent(errors(found, method), bounded=False),
                     "" if own else f"{sum(gain.low > 0 for gain in gains)} of {len(gains)}",
                 )
             )
