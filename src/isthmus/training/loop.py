@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,12 +68,23 @@ class _Epoch:
     Attributes:
         begun: the generator's state when the order of its samples was drawn.
         names: of the loss's parts.
-        losses: the parts at each step so far.
+        losses: the parts at each step, ``(steps, parts)``: one table, as many small tensors that
+            live long would keep the memory around them from being used again.
+        done: steps so far.
     """
 
     begun: Tensor
     names: list[str] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
+    losses: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    done: int = 0
+
+    def add(self, parts: Mapping[str, Tensor], steps: int) -> None:
+        """Note the parts of one of so many steps."""
+        if not self.done:
+            self.names, first = list(parts), next(iter(parts.values()))
+            self.losses = first.new_zeros(steps, len(parts))
+        torch.stack(list(parts.values()), out=self.losses[self.done])
+        self.done += 1
 
 
 class Trainer:
@@ -187,10 +198,10 @@ class Trainer:
             "learning_rate": self.learning_rate,
         }
         if epoch is not None:
-            facts["names"] = epoch.names
-            tensors |= {"epoch.begun": epoch.begun, "epoch.losses": torch.stack(epoch.losses)}
+            facts |= {"names": epoch.names, "done": epoch.done}
+            tensors |= {"epoch.begun": epoch.begun, "epoch.losses": epoch.losses}
         host = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
-        step = (rows[-1]["step"] if rows else 0) + (0 if epoch is None else len(epoch.losses))
+        step = (rows[-1]["step"] if rows else 0) + (0 if epoch is None else epoch.done)
         return State(step, host, facts)
 
     def restore(self, state: State) -> None:
@@ -215,8 +226,8 @@ class Trainer:
         self.history = History(list(facts["rows"]), int(facts["best_epoch"]))
         self.reduced_at = int(facts["reduced_at"])
         if "names" in facts:
-            losses = list(tensors["epoch.losses"].to(device).unbind())
-            self._under_way = _Epoch(tensors["epoch.begun"], list(facts["names"]), losses)
+            begun, losses = tensors["epoch.begun"], tensors["epoch.losses"].to(device)
+            self._under_way = _Epoch(begun, list(facts["names"]), losses, int(facts["done"]))
 
     @property
     def _kept(self) -> Checkpoints | None:
@@ -251,17 +262,16 @@ class Trainer:
         starts = range(0, n, size)
         way = self._under_way or _Epoch(self.generator.get_state())
         batches = self._batches(way)
-        for start in starts[len(way.losses) :]:
+        for start in starts[way.done :]:
             self._schedule(epoch, start / n)
             parts, gradient = self.steps(next(batches), self.generator, epoch)
-            way.names = list(parts)
-            way.losses.append(torch.stack(list(parts.values())))
+            way.add(parts, len(starts))
             self._step(gradient)
             self._tell(epoch, min(start + size, n))
             if self._interrupted_within(way):
                 return None
         self._under_way = None
-        table = torch.stack(way.losses).double().cpu()
+        table = way.losses.double().cpu()
         bad = (~torch.isfinite(table).all(1)).nonzero()
         if len(bad):
             first = int(bad[0])
@@ -271,7 +281,7 @@ class Trainer:
 
     def _batches(self, way: _Epoch, done: int | None = None) -> Iterator[Samples]:
         """The epoch's batches after those done, whatever the generator has drawn since."""
-        steps = len(way.losses) if done is None else done
+        steps = way.done if done is None else done
         now = self.generator.get_state()
         self.generator.set_state(way.begun)
         batches = self.data.batches(self.rows, self.settings.batch_size, self.generator, steps)
