@@ -6,17 +6,20 @@ import gzip
 import io
 import os
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 from scipy import sparse
 
@@ -77,6 +80,38 @@ def npz_keyed(path: Path, x: np.ndarray) -> Written:
 def npz_sparse(path: Path, x: np.ndarray) -> Written:
     sparse.save_npz(path / "x.npz", sparse.csc_array(x))
     return Written(path / "x.npz", {})
+
+
+def hdf5(**kept: object) -> Callable[..., Written]:
+    def write(path: Path, x: np.ndarray) -> Written:
+        with h5py.File(path / "x.h5", "w") as file:
+            file.create_dataset("images/x", data=x.astype(x.dtype.newbyteorder(">")), **kept)
+            file["images/y"], file["donor"] = LABELS.tolist(), GROUPS.astype("S")
+            file["images/name"] = IDS.astype(h5py.string_dtype())
+        options = {"labels": "images/y", "group": "/donor", "id_column": "images/name"}
+        return Written(path / "x.h5", options, IDS, LABELS, GROUPS)
+
+    return write
+
+
+def zarr_group(version: int, **kept: object) -> Callable[..., Written]:
+    def write(path: Path, x: np.ndarray) -> Written:
+        group = zarr.open_group(path / "x.zarr", mode="w", zarr_format=version)
+        group.create_array("images/x", data=x, **kept)
+        texts = {"y": LABELS, "donor": GROUPS, "name": IDS.astype(np.dtypes.StringDType())}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # these types of text are in no specification yet
+            for name, values in texts.items():
+                group.create_array(name, data=values)
+        options = {"labels": "y", "group": "donor", "id_column": "name"}
+        return Written(path / "x.zarr", options, IDS, LABELS, GROUPS)
+
+    return write
+
+
+def zarr_array(path: Path, x: np.ndarray) -> Written:
+    zarr.create_array(path / "x", data=x, chunks=(2, 3), shards=(4, 6))
+    return Written(path / "x", {})
 
 
 def idx_bytes(values: np.ndarray) -> bytes:
@@ -213,6 +248,11 @@ FORMATS = {
     "npz": (npz, COLOUR),
     "npz with a key": (npz_keyed, GREY),
     "npz of a sparse matrix": (npz_sparse, COUNTS),
+    "hdf5": (hdf5(), COLOUR),
+    "hdf5, chunked and packed": (hdf5(chunks=(5, 2), compression="lzf", shuffle=True), TABLE),
+    "zarr": (zarr_group(3), COLOUR),
+    "zarr, format 2, chunked": (zarr_group(2, chunks=(5, 2)), TABLE),
+    "zarr, an array of shards": (zarr_array, COUNTS),
     "idx": (idx, GREY),
     "idx of float32": (idx, REAL),
     "idx.gz with labels beside": (idx_with_sibling, GREY),
@@ -280,6 +320,8 @@ def test_every_reader_is_under_the_contract():
     written = {
         "NumPy array": "npy",
         "NumPy arrays": "npz",
+        "HDF5 file": "hdf5",
+        "Zarr folder": "zarr",
         "idx array": "idx",
         "delimited text": "csv",
         "Parquet table": "parquet",
@@ -391,12 +433,33 @@ def test_labels_from_a_table_by_name(tmp_path):
     assert load(written.path, labels=tmp_path / "y.txt").labels.tolist() == LABELS.tolist()
 
 
+def on_disk(path: Path, x: np.ndarray) -> dict[str, int]:
+    """The array in each format of which rows are read when asked for, and rows to a chunk."""
+    np.save(path / "x.npy", x)
+    with h5py.File(path / "x.h5", "w") as file:
+        file.create_dataset("x", data=x, chunks=(7, 3), compression="gzip")
+    zarr.create_array(path / "x.zarr", data=x, chunks=(3, 3), shards=(9, 6))
+    return {"x.npy": 1, "x.h5": 7, "x.zarr": 9}
+
+
 def test_a_file_that_is_larger_than_the_memory_stays_on_the_disk(tmp_path):
-    written = npy(tmp_path, TABLE)
-    data = load(written.path, max_bytes=100)
+    x = rng.normal(size=(100, 4)).astype(np.float32)
+    for name, chunk in on_disk(tmp_path, x).items():
+        data = load(tmp_path / name, max_bytes=x.nbytes - 1)
+        assert isinstance(data.x, Stored)
+        assert data.x.chunk == chunk
+        assert data.x.together % chunk == 0
+        assert data.fingerprint == Dataset(x).fingerprint
+        np.testing.assert_array_equal(data.x[[99, 0, 7]], x[[99, 0, 7]])
+
+
+def test_pictures_of_an_array_on_the_disk_are_resized_when_they_are_read(tmp_path):
+    np.save(tmp_path / "x.npy", COLOUR)
+    whole = load(tmp_path / "x.npy", resize=(3, 4))
+    data = load(tmp_path / "x.npy", resize=(3, 4), max_bytes=999)
     assert isinstance(data.x, Stored)
-    assert isinstance(data.x.source, np.memmap)
-    assert data.fingerprint == Dataset(TABLE).fingerprint
+    assert data.notes == whole.notes
+    assert data.fingerprint == whole.fingerprint
 
 
 @pytest.mark.parametrize(

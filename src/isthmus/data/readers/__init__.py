@@ -27,6 +27,7 @@ from isthmus.data.readers.beside import BESIDE, settle_variance, with_mask_and_v
 from isthmus.data.readers.labels import with_label_file
 from isthmus.data.readers.missing import settle_missing
 from isthmus.data.readers.resizing import resized
+from isthmus.data.stored import Stored
 from isthmus.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "Reader", "Reading", "as_dataset", "load", "load_digits", "readers"]
@@ -155,8 +156,14 @@ def _with_size(reading: Reading, size: tuple[int, int], where: str) -> Reading:
         raise UsageError(cause, where=where, remedy="leave it out")
     before = Counter({(int(reading.x.shape[1]), int(reading.x.shape[2])): len(reading.x)})
     note = resize_note(before, size)
-    x = np.stack([resized(image, size) for image in reading.x])
+    x = _resized(reading.x, size)
     return replace(reading, x=x, notes=(*reading.notes, *(() if note is None else (note,))))
+
+
+def _resized(x: Any, size: tuple[int, int]) -> Any:
+    if isinstance(x, Stored):
+        return x.mapped(lambda block: _resized(block, size), sample_shape=(*size, *x.shape[3:]))
+    return np.stack([resized(image, size) for image in x])
 
 
 def _dataset(reading: Reading, options: ReadOptions, where: str) -> Dataset:

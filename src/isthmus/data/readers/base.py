@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol
@@ -28,12 +29,14 @@ __all__ = [
     "fill",
     "fits",
     "legible",
+    "listed",
     "pick",
     "show",
     "warn",
 ]
 
 _SHARE = 0.8  # of the memory that is left
+_LISTED = 40  # names in a message
 
 
 def _memory() -> int:
@@ -213,16 +216,26 @@ def fits(shape: tuple[int, ...], itemsize: int, limit: int, where: str) -> int:
     return size
 
 
-def pick(name: str, found: Mapping[str, str], where: str, flag: str) -> None:
+def pick(name: str, found: Mapping[str, object], where: str, flag: str) -> None:
     """Check that ``name`` is among the arrays or columns found (name -> what it is).
 
     Raises:
         DataError: it is not; the message lists what there is.
     """
     if name not in found:
-        listed = ", ".join(f"{key} {what}".strip() for key, what in found.items())
-        remedy = f"name one of them with {flag}: {listed}"
+        remedy = f"name one of them with {flag}: {listed(found)}" if found else None
         raise DataError(f"nothing named {name!r} in it", where=where, remedy=remedy)
+
+
+def listed(found: Mapping[str, object]) -> str:
+    """Names, and what each is, for a message.
+
+    Example:
+        >>> listed({"x": (2, 3), "y": ""})
+        'x (2, 3), y'
+    """
+    some = [f"{name} {what}".strip() for name, what in islice(found.items(), _LISTED)]
+    return ", ".join([*some, "..."] if len(found) > _LISTED else some)
 
 
 def warn(cause: str, *, where: str, remedy: str | None = None, column: str | None = None) -> None:

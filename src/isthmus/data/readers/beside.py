@@ -12,10 +12,12 @@ import numpy as np
 from isthmus.contracts import Array, BoolArray
 from isthmus.data.readers.base import Reader, Reading, ReadOptions, legible
 from isthmus.data.readers.files import Files, folder_files, zip_files
+from isthmus.data.readers.folder import FolderReader
 from isthmus.data.readers.gathering import page_name, picture_names
 from isthmus.data.readers.npz import read_named
 from isthmus.data.readers.pictures import decode
 from isthmus.data.readers.resizing import observed_at
+from isthmus.data.readers.zipped import ZipReader
 from isthmus.errors import DataError
 
 __all__ = ["BESIDE", "settle_variance", "with_mask_and_variance"]
@@ -93,12 +95,11 @@ def _read(
     if not path.exists():
         cause = "no array, file or folder of this name"
         raise DataError(cause, where=path, remedy=f"name one that exists with --{role}")
-    suffix = path.suffix.lower()
-    if path.is_dir() or suffix == ".zip":
-        return _pictures(role, path, options)
-    if suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return _Found(read_named(path, role, options.max_bytes), str(path))
     reader = reader_for(path)
+    if isinstance(reader, FolderReader | ZipReader):
+        return _pictures(role, path, options)
     kept = ("id_column", "mode", "frames", "max_pixels", "max_bytes")
     known = {"max_pixels", "max_bytes", *reader.uses}
     alone = {name: getattr(options, name) for name in kept if name in known}
