@@ -191,8 +191,16 @@ class Stored:
         for some in np.split(order, cuts):
             if len(some):
                 first, last = int(places[some[0]]), int(places[some[-1]])
-                out[some] = np.asarray(self.source[slice(first, last + 1)])[places[some] - first]
+                block = np.asarray(self.source[slice(first, last + 1)])
+                out[_compact(some)] = block[_compact(places[some] - first)]
         return out
+
+
+def _compact(index: IntArray) -> IntArray | slice:
+    """The same rows, as a slice where they are consecutive."""
+    first, last = int(index[0]), int(index[-1])
+    consecutive = last - first + 1 == len(index) and bool((np.diff(index) == 1).all())
+    return slice(first, last + 1) if consecutive else index
 
 
 def blocks(shape: tuple[int, ...]) -> Iterator[slice]:

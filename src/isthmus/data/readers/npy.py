@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -43,7 +45,7 @@ class NpyReader(Reader):
                 cause = f"its header claims {show(size)} (shape {header[0]}), {show(held)} follow"
                 raise DataError(cause, where=path, remedy="fetch it again")
             if size > options.max_bytes:
-                return Reading(_mapped(path, header, file.tell(), options.max_bytes))
+                return Reading(_on_disk(path, header, file.tell(), options.max_bytes))
             return Reading(read_body(file, header, str(path)))
 
 
@@ -88,8 +90,42 @@ def read_body(file: Any, header: Header, where: str) -> Array:
     return values.T if fortran else values
 
 
-def _mapped(path: Path, header: Header, offset: int, limit: int) -> Stored:
+def _on_disk(path: Path, header: Header, offset: int, limit: int) -> Stored:
     shape, fortran, dtype = header
-    ordered = shape[::-1] if fortran else shape
-    values = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=ordered)
-    return Stored(values.T if fortran else values, limit)
+    if fortran:  # a row lies all over the file
+        values = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape[::-1])
+        return Stored(values.T, limit)
+    return Stored(_Rows(path, offset, shape, dtype), limit)
+
+
+class _Rows:
+    """Rows of a C-ordered array in a file, read into memory of their own.
+
+    The pages of a map would be the process's, and all Python would wait while one is fetched.
+    """
+
+    def __init__(
+        self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
+        self.file = path.open("rb", buffering=0)
+
+    def __getitem__(self, rows: slice) -> Array:
+        start, stop, _ = rows.indices(self.shape[0])
+        shape = (stop - start, *self.shape[1:])
+        place = self.offset + start * math.prod(shape[1:]) * self.dtype.itemsize
+        with decoding(self.path, ".npy file"):
+            return fill(_From(self.file.fileno(), place), shape, self.dtype, str(self.path))
+
+
+@dataclass
+class _From:
+    """The bytes of an open file from a place on, whoever else reads it."""
+
+    file: int
+    place: int
+
+    def readinto(self, buffer: Any) -> int:
+        count = os.preadv(self.file, [buffer], self.place)
+        self.place += count
+        return count
