@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -108,14 +109,15 @@ class _Rows:
         self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> None:
         self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
-        self.file = path.open("rb", buffering=0)
+        self.file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.file)
 
     def __getitem__(self, rows: slice) -> Array:
         start, stop, _ = rows.indices(self.shape[0])
         shape = (stop - start, *self.shape[1:])
         place = self.offset + start * math.prod(shape[1:]) * self.dtype.itemsize
         with decoding(self.path, ".npy file"):
-            return fill(_From(self.file.fileno(), place), shape, self.dtype, str(self.path))
+            return fill(_From(self.file, place), shape, self.dtype, str(self.path))
 
 
 @dataclass
