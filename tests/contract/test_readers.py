@@ -170,6 +170,15 @@ def parquet(path: Path, x: np.ndarray) -> Written:
     return Written(path / "x.parquet", ROLES, IDS, LABELS, GROUPS)
 
 
+def parquet_folder(path: Path, x: np.ndarray) -> Written:
+    (path / "set").mkdir()
+    (path / "set" / "_SUCCESS").touch()
+    for i, part in enumerate(np.array_split(np.arange(N), 3)):
+        some = table(x).take(part)
+        pyarrow.parquet.write_table(some, path / "set" / f"part-{i}.parquet", row_group_size=3)
+    return Written(path / "set", ROLES, IDS, LABELS, GROUPS)
+
+
 def encoded(image: np.ndarray, form: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     if form == "TIFF":
@@ -263,6 +272,7 @@ FORMATS = {
     "csv with a byte order mark": (csv_byte_order_mark, TABLE),
     "parquet": (parquet, TABLE),
     "parquet of float32": (parquet, TABLE.astype(np.float32)),
+    "parquet, a folder of files": (parquet_folder, COUNTS),
     "png": (folder(".png", png), GREY),
     "png, colour": (folder(".png", png), COLOUR),
     "png, 16 bits": (folder(".png", png), DEEP),
@@ -451,6 +461,28 @@ def test_a_file_that_is_larger_than_the_memory_stays_on_the_disk(tmp_path):
         assert data.x.together % chunk == 0
         assert data.fingerprint == Dataset(x).fingerprint
         np.testing.assert_array_equal(data.x[[99, 0, 7]], x[[99, 0, 7]])
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_a_folder_of_parquet_files_stays_on_the_disk(tmp_path, lacking):
+    rows = np.arange(100)
+    cells = [None if lacking and i == 50 else int(i) ** 2 for i in rows]
+    whole = pa.table(
+        {"a": pa.array(cells, pa.int16()), "b": rows % 2 == 0, "kind": rows.astype(str)}
+    )
+    (tmp_path / "set").mkdir()
+    for i, (start, stop) in enumerate([(0, 7), (7, 60), (60, 100)]):
+        part = tmp_path / "set" / f"{i}.parquet"
+        pyarrow.parquet.write_table(whole[start:stop], part, row_group_size=8)
+    options = {"labels": "kind", "missing": "drop"}
+    expected = load(tmp_path / "set", **options)
+    limit = 100 * 2 * 8 - 1 if lacking else 399
+    data = load(tmp_path / "set", max_bytes=limit, **options)
+    assert isinstance(data.x, Stored)
+    assert data.x.dtype == expected.x.dtype == (np.float64 if lacking else np.int16)
+    assert data.fingerprint == expected.fingerprint
+    assert data.labels.tolist() == expected.labels.tolist()
+    assert data.feature_names == ("a", "b")
 
 
 def test_pictures_of_an_array_on_the_disk_are_resized_when_they_are_read(tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zarr
 
@@ -192,3 +194,39 @@ def test_a_damaged_description(store, text):
     (store / "x" / "zarr.json").write_text(text)
     with pytest.raises(DataError, match=r"a\.zarr"):
         load(store)
+
+
+def parts(folder: Path, *tables: dict[str, object]) -> Path:
+    folder.mkdir()
+    for i, columns in enumerate(tables):
+        pq.write_table(pa.table(columns), folder / f"{i}.parquet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"a": [1.0], "c": [2.0]}, r"1\.parquet\[b\]: .*not those of 0\.parquet"),
+        ({"a": [1.0], "b": [2]}, r"\[b\]: .*not those of 0\.parquet"),
+        ({"b": [1.0], "a": [2.0]}, r"not those of 0\.parquet; give all files .* same order"),
+    ],
+)
+def test_parquet_files_of_a_folder_have_the_same_columns(tmp_path, other, message):
+    folder = parts(tmp_path / "set", {"a": [1.0], "b": [2.0]}, other)
+    with pytest.raises(DataError, match=message):
+        load(folder)
+
+
+def test_row_44_a_damaged_file_among_parquet_files_is_named(tmp_path):
+    folder = parts(tmp_path / "set", {"a": [1.0]}, {"a": [2.0]})
+    (folder / "1.parquet").write_bytes((folder / "1.parquet").read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"1\.parquet: damaged Parquet file"):
+        load(folder)
+
+
+def test_text_in_a_parquet_table_on_the_disk_is_refused(tmp_path):
+    (tmp_path / "set").mkdir()
+    columns = pa.table({"a": ["x"] * 99, "b": [1.0] * 99})
+    pq.write_table(columns, tmp_path / "set" / "a.parquet", row_group_size=9)
+    with pytest.raises(DataError, match=r"\[0, a\]: text 'x' in a numeric column"):
+        load(tmp_path / "set", max_bytes=1500)

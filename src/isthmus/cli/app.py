@@ -21,7 +21,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-DATA = "A .npy, .npz, CSV, TSV, Parquet or idx file, a folder or zip of pictures, or 'digits'."
+DATA = (
+    "A .npy, .npz, HDF5, CSV, TSV, Parquet or idx file, a Zarr folder, a folder or zip of "
+    "pictures, or 'digits'."
+)
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA, show_default=False)]
 RunFolder = Annotated[

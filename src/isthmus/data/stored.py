@@ -192,15 +192,17 @@ class Stored:
             if len(some):
                 first, last = int(places[some[0]]), int(places[some[-1]])
                 block = np.asarray(self.source[slice(first, last + 1)])
-                out[_compact(some)] = block[_compact(places[some] - first)]
+                _put(out, some, block, places[some] - first)
         return out
 
 
-def _compact(index: IntArray) -> IntArray | slice:
-    """The same rows, as a slice where they are consecutive."""
-    first, last = int(index[0]), int(index[-1])
-    consecutive = last - first + 1 == len(index) and bool((np.diff(index) == 1).all())
-    return slice(first, last + 1) if consecutive else index
+def _put(out: Array, to: IntArray, block: Array, of: IntArray) -> None:
+    """``out[to] = block[of]``, where most often ``to`` counts up by one: then in one copy."""
+    start, stop = int(to[0]), int(to[-1]) + 1
+    if stop - start == len(to) and bool((np.diff(to) == 1).all()):
+        np.take(block, of, axis=0, out=out[start:stop], mode="clip")
+    else:
+        out[to] = block[of]
 
 
 def blocks(shape: tuple[int, ...]) -> Iterator[slice]:

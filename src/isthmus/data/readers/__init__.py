@@ -86,10 +86,10 @@ def load_digits() -> Dataset:
 
 @cache
 def readers() -> tuple[Reader, ...]:
-    """One reader of each format, in the order of their modules' names."""
+    """One reader of each format, in the order in which they are asked."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = [import_module(f"{__name__}.{name}") for name in names]
-    return tuple(
+    found = [
         kind()
         for module in modules
         for kind in vars(module).values()
@@ -97,7 +97,8 @@ def readers() -> tuple[Reader, ...]:
         and issubclass(kind, Reader)
         and kind is not Reader
         and kind.__module__ == module.__name__
-    )
+    ]
+    return tuple(sorted(found, key=lambda reader: reader.last))
 
 
 def _options(given: Mapping[str, Any]) -> ReadOptions:

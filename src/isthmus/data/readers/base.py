@@ -140,6 +140,7 @@ class Reader(ABC):
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     uses: ClassVar[frozenset[str]]
+    last: ClassVar[bool] = False  # whether it is asked after all others
 
     @abstractmethod
     def matches(self, path: Path, head: bytes) -> bool:

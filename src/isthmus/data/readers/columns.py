@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from isthmus.contracts import Array, StrArray
 from isthmus.data.readers.base import Reading, ReadOptions, fits, pick, warn
 from isthmus.errors import DataError
 
-__all__ = ["TABLE_OPTIONS", "named_columns", "to_reading"]
+__all__ = ["TABLE_OPTIONS", "as_matrix", "as_texts", "named_columns", "to_reading"]
 
 TABLE_OPTIONS = frozenset({"labels", "group", "id_column", "missing"})
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|^\s*$|^[-+]?(nan|inf|NaN|NA|null)$"
@@ -47,18 +48,37 @@ def to_reading(table: Any, options: ReadOptions, where: str, *, first_row: int) 
     names = tuple(name for name in table.column_names if name not in apart)
     if not names:
         raise DataError("no column of numbers", where=where, remedy="leave some without a role")
-    columns = [_numbers(table.column(n), n, where, first_row) for n in names]
+    x = as_matrix(table, names, where, first_row=first_row, limit=options.max_bytes)
+    for name, column in zip(names, x.T, strict=True):
+        _warn_of_row_numbers(column, name, where)
+    booleans = [n for n in names if pa.types.is_boolean(table.column(n).type)]
+    notes = (f"Booleans are read as 0 and 1: {', '.join(booleans)}.",) if booleans else ()
+    texts = as_texts(table, options)
+    return Reading(x, feature_names=names, notes=notes, first_row=first_row, **texts)
+
+
+def as_matrix(
+    table: Any, names: Sequence[str], where: str, *, first_row: int, limit: int
+) -> Array:
+    """Columns of numbers side by side, ``(n, d)``.
+
+    Raises:
+        DataError: a column holds text, dates or nested values, or all take more than ``limit``
+            bytes.
+    """
+    columns = [_numbers(table.column(name), name, where, first_row) for name in names]
     dtype = np.result_type(*columns)
-    fits((table.num_rows, len(names)), dtype.itemsize, options.max_bytes, where)
+    fits((table.num_rows, len(names)), dtype.itemsize, limit, where)
     x = np.empty((table.num_rows, len(names)), dtype)
     for j, column in enumerate(columns):
         x[:, j] = column
-        _warn_of_row_numbers(column, names[j], where)
-    booleans = [n for n in names if pa.types.is_boolean(table.column(n).type)]
-    notes = (f"Booleans are read as 0 and 1: {', '.join(booleans)}.",) if booleans else ()
+    return x
+
+
+def as_texts(table: Any, options: ReadOptions) -> dict[str, Any]:
+    """Labels, groups and names, as far as their columns are named and there."""
     roles = {"labels": options.labels, "groups": options.group, "ids": options.id_column}
-    texts: dict[str, Any] = {k: _text(table.column(v)) for k, v in roles.items() if v in apart}
-    return Reading(x, feature_names=names, notes=notes, first_row=first_row, **texts)
+    return {k: _text(table.column(v)) for k, v in roles.items() if v in table.column_names}
 
 
 def _numbers(column: Any, name: str, where: str, first_row: int) -> Array:

@@ -18,9 +18,10 @@ class FolderReader(Reader):
     name: ClassVar[str] = "folder of pictures"
     suffixes: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[frozenset[str]] = PICTURE_OPTIONS
+    last: ClassVar[bool] = True
 
     def matches(self, path: Path, head: bytes) -> bool:
-        """Whether it is a folder."""
+        """Whether it is a folder, of which no other format knows the marks."""
         return path.is_dir()
 
     def read(self, path: Path, options: ReadOptions) -> Reading:

@@ -14,6 +14,7 @@ import numpy as np
 
 from isthmus.contracts import Array
 from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, fill, fits, show
+from isthmus.data.readers.memory import available
 from isthmus.data.stored import Stored
 from isthmus.errors import DataError
 
@@ -103,6 +104,8 @@ class _Rows:
     """Rows of a C-ordered array in a file, read into memory of their own.
 
     The pages of a map would be the process's, and all Python would wait while one is fetched.
+    Where the file is larger than the memory, what the kernel keeps of it is forgotten at once: it
+    would be gone before it is read again, and making room for it would hold up the training.
     """
 
     def __init__(
@@ -111,13 +114,18 @@ class _Rows:
         self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
         self.file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.file)
+        can = hasattr(os, "posix_fadvise")  # not everywhere
+        self.forgotten = can and os.fstat(self.file).st_size > available()
 
     def __getitem__(self, rows: slice) -> Array:
         start, stop, _ = rows.indices(self.shape[0])
         shape = (stop - start, *self.shape[1:])
         place = self.offset + start * math.prod(shape[1:]) * self.dtype.itemsize
         with decoding(self.path, ".npy file"):
-            return fill(_From(self.file, place), shape, self.dtype, str(self.path))
+            found = fill(_From(self.file, place), shape, self.dtype, str(self.path))
+            if self.forgotten:
+                os.posix_fadvise(self.file, place, found.nbytes, os.POSIX_FADV_DONTNEED)
+            return found
 
 
 @dataclass
