@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isthmus import sampling
 from isthmus.analysis.maps import Map
 from isthmus.analysis.placing import place
-from isthmus.contracts import Array, FloatArray
+from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.detection import Detector, Scored
 from isthmus.errors import DataError, IsthmusWarning, UsageError
@@ -116,14 +118,24 @@ def write_scores(
     run.require("anomaly.npz")
     own = data.fingerprint == run.card["fingerprint"]
     detector = Detector.load(run.path / "anomaly.npz", run.model)
-    tested = run.splits == "test" if own else None
+    splits = _splits_of_all(run, len(data)) if own else None
+    tested = None if splits is None else splits == "test"
     scored: Scored = _asked(run, data, lambda part: detector.scored(part, fdr=fdr, tested=tested))
-    columns = dict(scored.columns) | ({"split": run.splits} if own else {})
+    columns = dict(scored.columns) | ({} if splits is None else {"split": splits})
     _write_table(out, columns | {"because": scored.because})
     if residuals is not None:
         write_arrays(residuals, {"residuals": detector.residuals(data), "ids": data.ids})
     found = detector.facts(scored)
     return found | {"notes": [*found["notes"], _whom(len(data), found["tested"], own=own)]}
+
+
+def _splits_of_all(run: Run, n: int) -> StrArray:
+    """The part of each of a run's own samples; of those that an excerpt lacks it is not known."""
+    if run.rows is None:
+        return run.splits
+    splits = np.full(n, "not kept", np.dtype("U16"))
+    splits[run.rows] = run.splits
+    return splits
 
 
 def _whom(n: int, tested: int, *, own: bool) -> str:

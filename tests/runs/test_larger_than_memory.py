@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -11,6 +12,7 @@ from isthmus.data.readers import load
 from isthmus.data.stored import Stored
 from isthmus.errors import StorageError
 from isthmus.pipeline import data_of
+from isthmus.products import write_scores
 
 N, LIMIT = 12_000, 400_000
 
@@ -56,3 +58,17 @@ def test_what_needs_a_copy_of_everything_is_refused_before_anything_is_done(arra
     with pytest.raises(StorageError, match="--cross-fit needs all samples in memory"):
         isthmus.analyse(array, tmp_path / "run", options={"max_bytes": LIMIT}, cross_fit=5)
     assert not (tmp_path / "run").exists()
+
+
+def test_all_samples_are_scored_and_p_values_are_those_of_the_test_part(run, tmp_path):
+    data = data_of(run)
+    write_scores(run, data, tmp_path / "scores.parquet")
+    found = pq.read_table(tmp_path / "scores.parquet").to_pandas()
+    assert len(found) == N
+    tested = np.zeros(N, np.bool_)
+    tested[run.rows[run.splits == "test"]] = True
+    assert_array_equal(found["p_value"].notna(), tested)
+    assert_array_equal(found["split"].to_numpy()[run.rows].astype(str), run.splits)
+    assert set(found["split"].to_numpy()[np.setdiff1d(np.arange(N), run.rows)]) == {"not kept"}
+    kept = run.scores["log_p"]
+    np.testing.assert_allclose(found["log_p"].to_numpy()[run.rows], kept, atol=1e-3)

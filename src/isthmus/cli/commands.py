@@ -47,11 +47,13 @@ def inspect(
     """
     from isthmus.data.describe import resize_advice
     from isthmus.data.near_duplicates import near_duplicates
+    from isthmus.data.stored import Stored
     from isthmus.plan import examine
 
     dataset = read(data, options)
     facts, choices = examine(dataset)
-    near = near_duplicates(dataset).repeats - facts.exact_duplicates
+    looked_for = not isinstance(dataset.x, Stored)
+    near = near_duplicates(dataset).repeats - facts.exact_duplicates if looked_for else None
     if as_json:
         found = {"source": dataset.source, "facts": asdict(facts), "near_duplicates": near}
         print_json(found | {"choices": choices})

@@ -76,12 +76,15 @@ def _accuracy(row: dict[str, Any]) -> str:
     return f"{share} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
 
 
-def print_facts(dataset: Dataset, facts: dict[str, Any], near: int) -> None:
-    """What is in the data; ``near`` samples nearly equal an earlier one."""
+def print_facts(dataset: Dataset, facts: dict[str, Any], near: int | None) -> None:
+    """What is in the data; ``near`` samples nearly equal an earlier one, None: not looked for."""
     from isthmus.console import fact_lines
 
     typer.echo(dataset.source)
-    lines = fact_lines(facts) | {"nearly equal": f"{near} more repeat an earlier one, nearly"}
+    told = "not looked for, as the data stay on the disk"
+    if near is not None:
+        told = f"{near} more repeat an earlier one, nearly"
+    lines = fact_lines(facts) | {"nearly equal": told}
     for name, value in lines.items():
         typer.echo(f"  {name:<20}{value}")
     for note in dataset.notes:
