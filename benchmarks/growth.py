@@ -83,6 +83,7 @@ def _child(n: int, d: int, k: int) -> None:
     from isthmus.data.describe import describe
     from isthmus.data.duplicates import exact_duplicates
     from isthmus.estimators import TruncatedSVD, VariationalAutoencoder
+    from isthmus.models.likelihoods import Gaussian
     from isthmus.models.networks import Dense
 
     rng = np.random.default_rng(0)
@@ -91,7 +92,7 @@ def _child(n: int, d: int, k: int) -> None:
     x += 0.1 * rng.standard_normal((n, d), np.float32)
     model = VariationalAutoencoder(
         k, architecture=Dense((WIDTH,)), epochs=1, batch_size=BATCH, early_stopping=False,
-        likelihood="gaussian", random_state=0,
+        likelihood=Gaussian("learned"), random_state=0,
     )  # fmt: skip
     model.fit(x[:BATCH])  # what is done once in a process is not what grows
     model.score_samples(x[:BATCH], k=DRAWS)
