@@ -13,14 +13,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from larger import watched
 
 SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
 FEATURES = (16, 64, 256, 1024, 4096)
@@ -31,15 +30,15 @@ AXES: dict[str, list[tuple[int, int, int]]] = {
     "features": [(N, d, K) for d in FEATURES],
     "latents": [(N, 1024, k) for k in LATENTS],
 }
+DRAWS, WIDTH, BATCH = 16, 256, 256
 STAGES = {
     "facts": "facts and duplicates",
     "svd": "truncated SVD",
     "epoch": "an epoch of training",
     "encode": "encoding",
-    "score": "log p, 16 draws",
+    "score": f"log p, {DRAWS} draws",
     "quality": "quality of a map",
 }
-DRAWS, WIDTH, BATCH = 16, 256, 256
 MAPPED = 20_000  # samples at most whose map is judged, as a run of large data keeps no more
 
 
@@ -68,11 +67,7 @@ def _measured(size: tuple[int, int, int], rounds: int) -> dict[str, Any]:
         command = [sys.executable, __file__, "--child", json.dumps(size)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         told.append(json.loads(done.stdout.splitlines()[-1]))
-    least = {
-        stage: [min(each[stage][i] for each in told) for i in (0, 1)]
-        for stage in STAGES
-        if stage in told[0]
-    }
+    least = {stage: [min(each[stage][i] for each in told) for i in (0, 1)] for stage in STAGES}
     return {"size": size, "bytes": 4 * size[0] * size[1], "stages": least}
 
 
@@ -100,7 +95,7 @@ def _child(n: int, d: int, k: int) -> None:
     data = Dataset(x)
 
     def timed(stage: str, do: Callable[[], Any]) -> Any:
-        with _watched() as peak:
+        with watched(every=0.01) as peak:
             begun = time.perf_counter()
             result = do()
             told[stage] = (time.perf_counter() - begun, 0)
@@ -108,38 +103,13 @@ def _child(n: int, d: int, k: int) -> None:
         return result
 
     timed("facts", lambda: (describe(data), exact_duplicates(data.x)))
-    if k < min(n, d):
-        timed("svd", lambda: TruncatedSVD(k).fit(x))
+    timed("svd", lambda: TruncatedSVD(k).fit(x))
     timed("epoch", lambda: model.fit(data))
     codes = timed("encode", lambda: model.transform(x))
     timed("score", lambda: model.score_samples(x, k=DRAWS))
     some = rng.permutation(n)[:MAPPED]
     timed("quality", lambda: quality(codes[some], codes[some, :2]))
     print(json.dumps(told))
-
-
-@contextmanager
-def _watched() -> Iterator[list[int]]:
-    """Bytes of memory of its own that the process has, at the start and every 10 ms."""
-    ended, seen = threading.Event(), [_resident()]
-
-    def look() -> None:
-        while not ended.wait(0.01):
-            seen.append(_resident())
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        seen.append(_resident())
-        ended.set()
-        watcher.join()
-
-
-def _resident() -> int:
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _exponent(sizes: list[float], values: list[float]) -> float:
@@ -149,9 +119,8 @@ def _exponent(sizes: list[float], values: list[float]) -> float:
 
 def _grown(axis: str, found: list[dict[str, Any]], stage: str, which: int) -> tuple[Any, Any]:
     place = list(AXES).index(axis)
-    kept = [each for each in found if stage in each["stages"]]
-    sizes = [each["size"][place] for each in kept]
-    return sizes, [max(each["stages"][stage][which], 1e-9) for each in kept]
+    sizes = [each["size"][place] for each in found]
+    return sizes, [max(each["stages"][stage][which], 1e-9) for each in found]
 
 
 def _table(axis: str, found: list[dict[str, Any]]) -> str:
@@ -164,12 +133,10 @@ def _table(axis: str, found: list[dict[str, Any]]) -> str:
         + " | |",
     ]  # fmt: skip
     for stage, name in STAGES.items():
-        sizes, seconds = _grown(axis, found, stage, 0)
-        cells = []
-        for each in found:
-            told = each["stages"].get(stage)
-            cells.append("-" if told is None else f"{told[0]:.3g} s, {told[1] / 1e6:.0f} MB")
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {_exponent(sizes, seconds):.1f} |")
+        grown = _grown(axis, found, stage, 0)
+        told = [each["stages"][stage] for each in found]
+        cells = [f"{seconds:.3g} s, {size / 1e6:.0f} MB" for seconds, size in told]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {_exponent(*grown):.1f} |")
     return "\n".join(lines)
 
 

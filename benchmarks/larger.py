@@ -205,7 +205,7 @@ def _child(task: dict[str, Any]) -> None:
         random_state=0,
     )
     kept = Checkpoints(Path(task["kept"]), every=1) if "kept" in task else None
-    with _watched() as peak:
+    with watched() as peak:
         model.fit(data, hooks=loop.Hooks(kept, told, enough))
     rows = model.history_.rows
     weights = hashlib.sha256()
@@ -228,23 +228,27 @@ def _child(task: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _watched() -> Iterator[list[int]]:
-    """Bytes of memory of its own that the process has, seen twenty times a second."""
-    ended, peak = threading.Event(), [0]
+def watched(every: float = 0.05) -> Iterator[list[int]]:
+    """Bytes of memory of its own that the process has, from the start to the end."""
+    ended, seen = threading.Event(), [_own_memory()]
 
     def look() -> None:
-        while not ended.wait(0.05):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("RssAnon:"):
-                    peak.append(int(line.split()[1]) * 1024)
+        while not ended.wait(every):
+            seen.append(_own_memory())
 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        yield peak
+        yield seen
     finally:
+        seen.append(_own_memory())
         ended.set()
         watcher.join()
+
+
+def _own_memory() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
 
 
 def _arguments() -> argparse.Namespace:

@@ -22,8 +22,8 @@ app = typer.Typer(
 )
 
 DATA = (
-    "A .npy, .npz, HDF5, CSV, TSV, Parquet or idx file, a Zarr folder, a folder or zip of "
-    "pictures, or 'digits'."
+    "A .npy, .npz, HDF5, CSV, TSV, Parquet or idx file, a Zarr folder, a folder of Parquet files, "
+    "a folder or zip of pictures, or 'digits'."
 )
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA, show_default=False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,15 +25,7 @@ from isthmus.data.readers.base import (
 from isthmus.data.stored import Rows, Stored
 from isthmus.errors import DataError, StorageError
 
-__all__ = [
-    "ARRAY_OPTIONS",
-    "Arrays",
-    "Found",
-    "as_text",
-    "read_or_leave",
-    "refuse_bomb",
-    "warn_of_gaps",
-]
+__all__ = ["ARRAY_OPTIONS", "Arrays", "Chunked", "Found", "Opened", "read_or_leave"]
 
 ARRAY_OPTIONS = frozenset({"key", "labels", "group", "id_column", "missing", "resize"})
 _VECTORS = {
@@ -42,6 +34,8 @@ _VECTORS = {
     "ids": ("id_column", "--id"),
 }
 _SHARE = 8  # of the memory allowed, that what must be read together may take
+_TEXT = "OT"  # kinds of types whose strings are of varying length
+_STRING = 16  # bytes that such a string takes beside its letters
 _PACKED = 2000  # times smaller than its values is no array that somebody measured
 _SMALL = 1 << 24  # bytes that are no bomb, however well they are packed
 
@@ -149,6 +143,72 @@ class Arrays(ABC):
 
 
 @dataclass(frozen=True)
+class Opened:
+    """An array of which rows can be read, and what of it there is.
+
+    Attributes:
+        data: with ``shape``, ``dtype`` and ``data[rows]``.
+        chunk: rows of which none can be read without the others.
+        held: bytes that are stored.
+        fill: what stands where a chunk is missing.
+        counts: how many chunks are stored, and how many make the array; it is asked only of an
+            array that what is stored can hold.
+    """
+
+    data: Any
+    chunk: int
+    held: int
+    fill: Any = None
+    counts: Callable[[], tuple[int, int]] = lambda: (1, 1)
+
+
+class Chunked(Arrays):
+    """Named arrays that may stay on the disk.
+
+    Args:
+        where: the file or folder.
+        found: what there is, by name.
+        limit: bytes of memory that samples may take.
+    """
+
+    what: ClassVar[str]  # the format, for messages
+
+    def __init__(self, where: str, found: Mapping[str, Found], limit: int) -> None:
+        super().__init__(where, found)
+        self.limit = limit
+
+    @abstractmethod
+    def opened(self, name: str) -> Opened:
+        """One of them, of which nothing was read yet."""
+
+    def whole(self, name: str) -> Array:
+        """One of them, its size checked against what is stored first."""
+        return self._whole(self._judged(name), f"{self.where}[{name}]")
+
+    def samples(self, name: str) -> Any:
+        """One of them, read, or on the disk where it is larger than the memory allowed."""
+        array, place = self._judged(name), f"{self.where}[{name}]"
+        if array.data.dtype.kind in _TEXT or array.data.ndim == 0:
+            return self._whole(array, place)
+        return read_or_leave(array.data, self.limit, array.chunk, place, self.what)
+
+    def _judged(self, name: str) -> Opened:
+        array, place = self.opened(name), f"{self.where}[{name}]"
+        _refuse_bomb(array.data.shape, _itemsize(array.data.dtype), array.held, place)
+        stored, chunks = array.counts()
+        if stored < chunks:
+            cause = (
+                f"{chunks - stored} of {chunks} chunks are missing and are read as {array.fill}"
+            )
+            warn(cause, where=place, remedy="if they should be there, fetch it again")
+        return array
+
+    def _whole(self, array: Opened, place: str) -> Array:
+        fits(array.data.shape, _itemsize(array.data.dtype), self.limit, place)
+        return _as_text(np.asarray(array.data[...]), self.limit, place)
+
+
+@dataclass(frozen=True)
 class _Guarded:
     """Rows of which what cannot be decoded, however late, is an error that names the file."""
 
@@ -194,7 +254,11 @@ def read_or_leave(rows: Rows, limit: int, chunk: int, where: str, what: str) -> 
     return Stored(guarded, limit, max(1, chunk))
 
 
-def as_text(values: Array, limit: int, where: str) -> Array:
+def _itemsize(dtype: np.dtype[Any]) -> int:
+    return _STRING if dtype.kind in _TEXT else dtype.itemsize
+
+
+def _as_text(values: Array, limit: int, where: str) -> Array:
     """Strings, of whatever kind, as text of one width ``(n,)``.
 
     Raises:
@@ -207,7 +271,7 @@ def as_text(values: Array, limit: int, where: str) -> Array:
     return np.array(each, np.str_).reshape(values.shape)
 
 
-def refuse_bomb(shape: tuple[int, ...], itemsize: int, held: int, where: str) -> None:
+def _refuse_bomb(shape: tuple[int, ...], itemsize: int, held: int, where: str) -> None:
     """Refuse a header that promises far more than its file can hold.
 
     Args:
@@ -223,10 +287,3 @@ def refuse_bomb(shape: tuple[int, ...], itemsize: int, held: int, where: str) ->
     if size > max(_SMALL, _PACKED * held):
         cause = f"its header claims {show(size)} (shape {shape}), the file holds {show(held)}"
         raise DataError(cause, where=where, remedy="fetch it again")
-
-
-def warn_of_gaps(stored: int, chunks: int, fill: object, where: str) -> None:
-    """Warn where chunks were never written, or were lost."""
-    if stored < chunks:
-        cause = f"{chunks - stored} of {chunks} chunks are missing and are read as {fill}"
-        warn(cause, where=where, remedy="if they should be there, fetch it again")

@@ -14,7 +14,14 @@ from isthmus.contracts import Array, StrArray
 from isthmus.data.readers.base import Reading, ReadOptions, fits, pick, warn
 from isthmus.errors import DataError
 
-__all__ = ["TABLE_OPTIONS", "as_matrix", "as_texts", "named_columns", "to_reading"]
+__all__ = [
+    "TABLE_OPTIONS",
+    "as_matrix",
+    "as_texts",
+    "named_columns",
+    "number_columns",
+    "to_reading",
+]
 
 TABLE_OPTIONS = frozenset({"labels", "group", "id_column", "missing"})
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|^\s*$|^[-+]?(nan|inf|NaN|NA|null)$"
@@ -38,16 +45,26 @@ def named_columns(options: ReadOptions, columns: Any, where: str) -> list[str]:
     return chosen
 
 
+def number_columns(options: ReadOptions, columns: Sequence[str], where: str) -> tuple[str, ...]:
+    """All columns but those that hold text about the samples.
+
+    Raises:
+        DataError: none is left.
+    """
+    apart = set(named_columns(options, columns, where))
+    names = tuple(name for name in columns if name not in apart)
+    if not names:
+        raise DataError("no column of numbers", where=where, remedy="leave some without a role")
+    return names
+
+
 def to_reading(table: Any, options: ReadOptions, where: str, *, first_row: int) -> Reading:
     """Numbers from all columns but the named ones, which become labels, groups and names.
 
     Raises:
         DataError: a column holds text, dates or nested values, or no column is left.
     """
-    apart = set(named_columns(options, table.column_names, where))
-    names = tuple(name for name in table.column_names if name not in apart)
-    if not names:
-        raise DataError("no column of numbers", where=where, remedy="leave some without a role")
+    names = number_columns(options, table.column_names, where)
     x = as_matrix(table, names, where, first_row=first_row, limit=options.max_bytes)
     for name, column in zip(names, x.T, strict=True):
         _warn_of_row_numbers(column, name, where)

@@ -6,23 +6,13 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar
 
-from isthmus.contracts import Array
-from isthmus.data.readers.arrays import (
-    ARRAY_OPTIONS,
-    Arrays,
-    Found,
-    as_text,
-    read_or_leave,
-    refuse_bomb,
-    warn_of_gaps,
-)
-from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, fits
+from isthmus.data.readers.arrays import ARRAY_OPTIONS, Chunked, Found, Opened
+from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding
 
 __all__ = ["Hdf5Reader"]
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # deflate, shuffle, Fletcher, szip, nbit, scale-offset, LZF
-_STRING = 16  # bytes that a string of varying length takes beside its letters
 
 
 class Hdf5Reader(Reader):
@@ -44,37 +34,29 @@ class Hdf5Reader(Reader):
             return _Datasets(h5py.File(path, "r"), str(path), options.max_bytes).reading(options)
 
 
-class _Datasets(Arrays):
+class _Datasets(Chunked):
     """The datasets of an open file."""
 
+    what: ClassVar[str] = Hdf5Reader.name
+
     def __init__(self, file: Any, where: str, limit: int) -> None:
-        self.file, self.limit = file, limit
+        self.file = file
         found: dict[str, Found] = {}
         file.visititems_links(lambda name, link: found.update(_found(file, name, link)))
-        super().__init__(where, found)
+        super().__init__(where, found, limit)
 
-    def whole(self, name: str) -> Array:
-        """One of them, its size checked against what the file holds first."""
-        data, place = self.file[name], f"{self.where}[{name}]"
-        fits(data.shape, self._itemsize(data, place), self.limit, place)
-        return as_text(data[...], self.limit, place)
+    def opened(self, name: str) -> Opened:
+        """A dataset of the file."""
+        data = self.file[name]
+        held = data.id.get_storage_size()
+        if data.chunks is None:
+            return Opened(data, 1, held)
+        return Opened(data, data.chunks[0], held, data.fillvalue, lambda: _counts(data))
 
-    def samples(self, name: str) -> Any:
-        """One of them, read, or on the disk where it is larger than the memory allowed."""
-        data, place = self.file[name], f"{self.where}[{name}]"
-        if data.dtype.kind == "O" or data.ndim == 0:
-            return self.whole(name)
-        self._itemsize(data, place)
-        return read_or_leave(data, self.limit, (data.chunks or (1,))[0], place, Hdf5Reader.name)
 
-    def _itemsize(self, data: Any, place: str) -> int:
-        """Bytes of a value, of an array that the file can hold."""
-        itemsize = _STRING if data.dtype.kind == "O" else data.dtype.itemsize
-        refuse_bomb(data.shape, itemsize, data.id.get_storage_size(), place)
-        if data.chunks is not None:
-            chunks = math.prod(-(-n // c) for n, c in zip(data.shape, data.chunks, strict=True))
-            warn_of_gaps(data.id.get_num_chunks(), chunks, data.fillvalue, place)
-        return itemsize
+def _counts(data: Any) -> tuple[int, int]:
+    chunks = math.prod(-(-n // c) for n, c in zip(data.shape, data.chunks, strict=True))
+    return data.id.get_num_chunks(), chunks
 
 
 def _found(file: Any, name: str, link: Any) -> dict[str, Found]:

@@ -47,7 +47,7 @@ class NpyReader(Reader):
                 cause = f"its header claims {show(size)} (shape {header[0]}), {show(held)} follow"
                 raise DataError(cause, where=path, remedy="fetch it again")
             if size > options.max_bytes:
-                return Reading(_on_disk(path, header, file.tell(), options.max_bytes))
+                return Reading(_on_disk(file, header, str(path), options.max_bytes))
             return Reading(read_body(file, header, str(path)))
 
 
@@ -92,12 +92,13 @@ def read_body(file: Any, header: Header, where: str) -> Array:
     return values.T if fortran else values
 
 
-def _on_disk(path: Path, header: Header, offset: int, limit: int) -> Stored:
+def _on_disk(file: Any, header: Header, where: str, limit: int) -> Stored:
+    """The array whose header was read, of which rows are read when they are asked for."""
     shape, fortran, dtype = header
     if fortran:  # a row lies all over the file
-        values = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape[::-1])
+        values = np.memmap(file, dtype=dtype, mode="r", offset=file.tell(), shape=shape[::-1])
         return Stored(values.T, limit)
-    return Stored(_Rows(path, offset, shape, dtype), limit)
+    return Stored(_Rows(file, shape, dtype, where), limit)
 
 
 class _Rows:
@@ -109,10 +110,10 @@ class _Rows:
     """
 
     def __init__(
-        self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+        self, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str
     ) -> None:
-        self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
-        self.file = os.open(path, os.O_RDONLY)
+        self.offset, self.shape, self.dtype, self.where = file.tell(), shape, dtype, where
+        self.file = os.dup(file.fileno())
         weakref.finalize(self, os.close, self.file)
         can = hasattr(os, "posix_fadvise")  # not everywhere
         self.forgotten = can and os.fstat(self.file).st_size > available()
@@ -121,8 +122,8 @@ class _Rows:
         start, stop, _ = rows.indices(self.shape[0])
         shape = (stop - start, *self.shape[1:])
         place = self.offset + start * math.prod(shape[1:]) * self.dtype.itemsize
-        with decoding(self.path, ".npy file"):
-            found = fill(_From(self.file, place), shape, self.dtype, str(self.path))
+        with decoding(self.where, ".npy file"):
+            found = fill(_From(self.file, place), shape, self.dtype, self.where)
             if self.forgotten:
                 os.posix_fadvise(self.file, place, found.nbytes, os.POSIX_FADV_DONTNEED)
             return found

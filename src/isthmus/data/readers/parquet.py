@@ -20,6 +20,7 @@ from isthmus.data.readers.columns import (
     as_matrix,
     as_texts,
     named_columns,
+    number_columns,
     to_reading,
 )
 from isthmus.errors import DataError
@@ -181,12 +182,11 @@ def _left(
     parts: Sequence[_Part], named: Sequence[str], options: ReadOptions, where: str
 ) -> Reading:
     """Samples on the disk, with their labels, groups and names in memory."""
-    names = tuple(name for name in parts[0].schema.names if name not in named)
-    if not names:
-        raise DataError("no column of numbers", where=where, remedy="leave some without a role")
+    names = number_columns(options, parts[0].schema.names, where)
     rows = _Groups(parts, names, options.max_bytes)
     x = read_or_leave(rows, options.max_bytes, rows.largest, where, "Parquet file")
-    shown = to_reading(parts[0].read(None, [0]), options, where, first_row=0)
+    first = next(part for part in parts if part.rows)
+    shown = to_reading(first.read(None, [0]), options, where, first_row=0)
     texts = as_texts(_joined(parts, named), options) if named else {}
     return replace(shown, x=x, **texts)
 

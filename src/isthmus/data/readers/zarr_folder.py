@@ -9,19 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from isthmus.contracts import Array
-from isthmus.data.readers.arrays import (
-    ARRAY_OPTIONS,
-    Arrays,
-    Found,
-    as_text,
-    read_or_leave,
-    refuse_bomb,
-    warn_of_gaps,
-)
-from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, fits
+from isthmus.data.readers.arrays import ARRAY_OPTIONS, Chunked, Found, Opened
+from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding
 from isthmus.errors import DataError
 
 __all__ = ["ZarrReader"]
@@ -29,7 +18,6 @@ __all__ = ["ZarrReader"]
 _ARRAYS = ("zarr.json", ".zarray")
 _MARKS = (*_ARRAYS, ".zgroup")
 _MOST = 1 << 24  # bytes of an array's description
-_STRING = 16  # bytes that a string of varying length takes beside its letters
 _CODECS = {  # none that makes Python objects, such as pickle
     *("bytes", "transpose", "sharding_indexed", "crc32c", "gzip", "zstd", "blosc", "vlen-utf8"),
     *("zlib", "bz2", "lzma", "lz4", "shuffle", "delta", "fixedscaleoffset"),  # of format 2
@@ -53,41 +41,30 @@ class ZarrReader(Reader):
             return _Stores(path, options.max_bytes).reading(options)
 
 
-class _Stores(Arrays):
+class _Stores(Chunked):
     """The arrays below a folder; the folder itself, where it is one, has the name ``.``."""
 
+    what: ClassVar[str] = ZarrReader.name
+
     def __init__(self, path: Path, limit: int) -> None:
-        self.path, self.limit = path, limit
-        super().__init__(str(path), dict(_arrays(path)))
+        self.path = path
+        super().__init__(str(path), dict(_arrays(path)), limit)
 
-    def whole(self, name: str) -> Array:
-        """One of them, its size checked against what the folder holds first."""
-        data, place = self._opened(name)
-        fits(data.shape, _itemsize(data), self.limit, place)
-        return as_text(np.asarray(data[...]), self.limit, place)
-
-    def samples(self, name: str) -> Any:
-        """One of them, read, or on the disk where it is larger than the memory allowed."""
-        data, place = self._opened(name)
-        if data.dtype.kind in "OT" or data.ndim == 0:
-            return self.whole(name)
-        chunk = (data.shards or data.chunks)[0]
-        return read_or_leave(data, self.limit, chunk, place, ZarrReader.name)
-
-    def _opened(self, name: str) -> tuple[Any, str]:
+    def opened(self, name: str) -> Opened:
+        """An array of the folder."""
         import zarr
 
-        place = f"{self.where}[{name}]"
-        with decoding(place, "Zarr array"), warnings.catch_warnings():
+        with decoding(f"{self.where}[{name}]", "Zarr array"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # types of text that no specification names yet
             data = zarr.open_array(_store(self.path), path="" if name == "." else name, mode="r")
-        refuse_bomb(data.shape, _itemsize(data), data.nbytes_stored(), place)
-        warn_of_gaps(data.nchunks_initialized, data.nchunks, data.fill_value, place)
-        return data, place
-
-
-def _itemsize(data: Any) -> int:
-    return _STRING if data.dtype.kind in "OT" else int(data.dtype.itemsize)
+        chunk = (data.shards or data.chunks or (1,))[0]
+        return Opened(
+            data,
+            chunk,
+            data.nbytes_stored(),
+            data.fill_value,
+            lambda: (data.nchunks_initialized, data.nchunks),
+        )
 
 
 def _store(root: Path) -> Any:
