@@ -310,8 +310,12 @@ def test_a_browser_plays_the_film_under_the_pages_own_policy(page: Path, tmp_pat
     options = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
         "--disable-background-networking --disable-component-update --dump-dom "
-        f"--virtual-time-budget=8000 --user-data-dir={tmp_path / 'profile'}"
+        f"--user-data-dir={tmp_path / 'profile'}"
     )
-    command = [str(BROWSER), *options.split(), (tmp_path / "copy.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    for budget in (8_000, 60_000):  # ms of the page's time, which films do not keep to
+        command = [str(BROWSER), *options.split(), f"--virtual-time-budget={budget}"]
+        command.append((tmp_path / "copy.html").as_uri())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        if "<title>played" in done.stdout:
+            break
     assert "<title>played 96</title>" in done.stdout
