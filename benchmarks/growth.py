@@ -89,7 +89,7 @@ def _child(n: int, d: int, k: int) -> None:
         k, architecture=Dense((WIDTH,)), epochs=1, batch_size=BATCH, early_stopping=False,
         likelihood=Gaussian("learned"), random_state=0,
     )  # fmt: skip
-    model.fit(x[:BATCH])  # what is done once in a process is not what grows
+    model.fit(x[: max(BATCH, 2 * k)])  # what is done once in a process is not what grows
     model.score_samples(x[:BATCH], k=DRAWS)
     told: dict[str, tuple[float, int]] = {}
     data = Dataset(x)
