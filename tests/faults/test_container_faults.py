@@ -117,6 +117,15 @@ def store(tmp_path):
     return tmp_path / "a.zarr"
 
 
+def test_a_container_without_an_array_is_refused(tmp_path):
+    zarr.open_group(tmp_path / "a.zarr", mode="w")
+    h5py.File(tmp_path / "a.h5", "w").close()
+    np.savez(tmp_path / "a.npz")
+    for name in ("a.zarr", "a.h5", "a.npz"):
+        with pytest.raises(DataError, match=f"{name}: no array in it; name another file"):
+            load(tmp_path / name)
+
+
 def test_row_48_missing_chunks_are_counted(store):
     (store / "x" / "c" / "2" / "0").unlink()
     with pytest.warns(IsthmusWarning, match=r"\[x\]: 1 of 4 chunks are missing and are read as 0"):

@@ -111,8 +111,10 @@ class Arrays(ABC):
             return names[0]
         if len(self.found) == 1:
             return next(iter(self.found))
+        if not self.found:
+            raise DataError("no array in it", where=self.where, remedy="name another file")
         cause = f"{len(names)} arrays could hold the samples"
-        remedy = f"name one with --key: {listed(self.found)}" if self.found else None
+        remedy = f"name one with --key: {listed(self.found)}"
         raise DataError(cause, where=self.where, remedy=remedy)
 
     def _named(self, key: str) -> str:
