@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from isthmus.data.describe import describe
 from isthmus.errors import DataError, IsthmusWarning, NumericalError, RunCorruptError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
 from isthmus.estimators.auto import choose_architecture, choose_likelihood, choose_scaling
+from isthmus.estimators.inputs import as_tensor
+from isthmus.estimators.predictive import joined
 from isthmus.models import likelihoods as L
 from isthmus.models.corruption import GaussianNoise, Masking
 from isthmus.models.networks import Convolutional, Dense
@@ -321,6 +324,30 @@ def test_neither_order_nor_company_changes_a_score(kind, name, monkeypatch):
     assert_allclose(
         model.decode(z), model.decode(z[:5].repeat(9, 0))[:1].shape and model.decode(z)
     )
+
+
+def test_results_of_parts_stand_in_order_and_are_let_go_of():
+    kept = []
+
+    def parts():
+        for start in (0, 3, 6):
+            assert all(each() is None for each in kept[:-1])
+            part = torch.arange(start, min(start + 3, 8))
+            kept.append(weakref.ref(part))
+            yield part, part.double()[:, None] / 2
+
+    whole, halves = joined(8, parts())
+    assert (whole.dtype, halves.dtype) == (np.int64, np.float64)
+    assert_allclose(whole, np.arange(8))
+    assert_allclose(halves, np.arange(8)[:, None] / 2)
+
+
+@pytest.mark.parametrize(
+    ("largest", "problem"), [(1e39, "exceed"), (-1e39, "exceed"), (1e-31, "vanish")]
+)
+def test_values_that_float32_cannot_hold_are_refused(largest, problem):
+    with pytest.raises(DataError, match=rf"values up to .*1e\S+ {problem}"):
+        as_tensor(np.array([[0.0, largest]]))
 
 
 @both

@@ -94,19 +94,16 @@ def as_tensor(dense: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
     if dtype is None and dense.dtype == np.uint8:
         return _tensor(dense)
     wanted = np.float64 if dtype == torch.float64 else np.float32
-    with np.errstate(over="ignore"):
-        converted = np.asarray(dense, wanted)
-    if not np.isfinite(converted).all():
-        raise DataError(
-            f"values up to {np.abs(dense).max():.3g} exceed {wanted.__name__}",
-            remedy="divide the data by their scale first",
-        )
-    if 0 < np.abs(dense).max() < _SMALLEST:
-        raise DataError(
-            f"values up to {np.abs(dense).max():.3g} vanish beside rounding",
-            remedy="divide the data by their scale first",
-        )
-    return _tensor(converted)
+    largest = max(float(dense.max()), -float(dense.min()))
+    problem = ""
+    if not largest <= float(np.finfo(wanted).max):
+        problem = f"exceed {wanted.__name__}"
+    elif 0 < largest < _SMALLEST:
+        problem = "vanish beside rounding"
+    if problem:
+        remedy = "divide the data by their scale first"
+        raise DataError(f"values up to {largest:.3g} {problem}", remedy=remedy)
+    return _tensor(np.asarray(dense, wanted))
 
 
 def read_inputs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from isthmus.models.responses import Response
 from isthmus.models.variational import keyed_normals, row_keys
 from isthmus.training.samples import Samples, Source, Streamed
 
-__all__ = ["PredictiveEstimator", "as_samples", "exact", "finite"]
+__all__ = ["PredictiveEstimator", "as_samples", "exact", "finite", "joined"]
 
 _ROWS = 1024  # samples encoded or decoded at a time
 _WINDOWS = 16  # that would fill the memory allowed for samples
@@ -209,13 +209,14 @@ class PredictiveEstimator(LatentEstimator):
         double = inputs.dtype == np.float64
         network = copy.deepcopy(self.network_).double() if double else self.network_
         samples = as_samples(inputs, network.response, torch.float64 if double else None)
-        pieces: list[tuple[Tensor, ...]] = []
+
+        def computed(part: slice) -> tuple[Tensor, ...]:
+            some = samples.take(part).to(self._device)
+            more = [tensor[part].to(self._device) for tensor in beside]
+            return compute(network, network.batch(*some), some.x, *more)
+
         with torch.no_grad():
-            for part in inputs.chunks(rows):
-                some = samples.take(part).to(self._device)
-                more = [tensor[part].to(self._device) for tensor in beside]
-                pieces.append(compute(network, network.batch(*some), some.x, *more))
-        return [torch.cat(piece).cpu().numpy() for piece in zip(*pieces, strict=True)]
+            return joined(inputs.x.shape[0], map(computed, inputs.chunks(rows)))
 
     def _decoded(
         self, z: Any, read: Callable[[Distribution, AutoencoderNetwork], Tensor]
@@ -228,14 +229,30 @@ class PredictiveEstimator(LatentEstimator):
         """What is read of p(x|z), ``(n, m)``, in the precision of the codes."""
         network, codes = self._network_for(z)
         with torch.inference_mode():
-            pieces = [read(network.decode(some), network) for some in codes.split(_ROWS)]
-        return torch.cat(pieces).cpu().numpy()
+            parts = ((read(network.decode(some), network),) for some in codes.split(_ROWS))
+            return joined(len(codes), parts)[0]
 
     def _network_for(self, z: Any) -> tuple[AutoencoderNetwork, Tensor]:
         check_is_fitted(self)
         codes = _codes(z, self.latent_dim).to(self._device)
         double = codes.dtype == torch.float64
         return copy.deepcopy(self.network_).double() if double else self.network_, codes
+
+
+def joined(n: int, parts: Iterable[tuple[Tensor, ...]]) -> list[Array]:
+    """What consecutive parts of ``n`` samples gave, as arrays with the first axis ``n``.
+
+    Each is written in its place at once: thousands of small results, kept until the last, would
+    leave the heap of memory full of holes, many times as large as themselves.
+    """
+    wholes: list[Tensor] = []
+    start = 0
+    for part in parts:
+        wholes = wholes or [each.new_empty((n, *each.shape[1:])) for each in part]
+        for whole, each in zip(wholes, part, strict=True):
+            whole[start : start + len(each)] = each
+        start += len(part[0])
+    return [whole.cpu().numpy() for whole in wholes]
 
 
 def as_samples(

@@ -55,7 +55,7 @@ class Effort:
     tested: int = 150
     latents: int = 32
     spots: int = 64
-    epochs: int = 30
+    epochs: int = 90
     draws: int = 256
     made: int = 400
     cutouts: int = 100
@@ -166,8 +166,7 @@ def judged(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Jud
     prior = profile_prior(notebook, stamps, effort, seed)
     known = _by_profile(notebook, f"profile/seed-{seed}", prior, stamps.x[rows], effort, seed)
     vae = manifold(notebook, f"manifold/seed-{seed}", stamps.x, deal, effort, seed)
-    codes = prior_of(notebook, f"codes/seed-{seed}", Surface(vae), stamps, stamps.x, effort, seed)
-    told = _by_manifold(notebook, f"log-p/seed-{seed}", vae, codes, stamps.x[rows], effort, seed)
+    told = _by_manifold(notebook, f"log-p/seed-{seed}", vae, stamps.x[rows], effort, seed)
     return Judged(rows, **known, **told)
 
 
@@ -189,8 +188,7 @@ def control(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Ju
     x = noisy(notebook.arrays(f"control/stamps-{seed}", drawn)["clean"], seed)
     known = _by_profile(notebook, f"control/profile-{seed}", prior, x[rows], effort, seed)
     vae = manifold(notebook, f"control/manifold-{seed}", x, deal, effort, seed)
-    codes = prior_of(notebook, f"control/codes-{seed}", Surface(vae), stamps, x, effort, seed)
-    told = _by_manifold(notebook, f"control/log-p-{seed}", vae, codes, x[rows], effort, seed)
+    told = _by_manifold(notebook, f"control/log-p-{seed}", vae, x[rows], effort, seed)
     return Judged(rows, **known, **told)
 
 
@@ -214,7 +212,6 @@ def _by_manifold(
     notebook: Notebook,
     key: str,
     vae: VariationalAutoencoder,
-    prior: Mixture,
     x: FloatArray,
     effort: Effort,
     seed: int,
