@@ -55,9 +55,10 @@ def intervals(
         axes.hlines(y, low, high, color=colour, linewidth=2.2)
         middle = [scale * each.estimate for _, each in known]
         axes.plot(middle, y, "o", color=colour, markersize=5.5, label=name)
+        offset, side = (-4, "top") if 0 < place == len(series) - 1 else (4, "bottom")
         for at, value in zip(y, middle, strict=True):
-            axes.annotate(number(value), (value, at), (0, 4), textcoords="offset points",
-                          ha="center", va="bottom", fontsize=7,
+            axes.annotate(number(value), (value, at), (0, offset), textcoords="offset points",
+                          ha="center", va=side, fontsize=7,
                           path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
     for name, value in (marks or {}).items():
         axes.axvline(scale * value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))

@@ -28,8 +28,10 @@ def told(found: Interval, digits: int = 3, *, unit: str = "", sign: bool = False
         ('0.500 (0.400 to 0.600)', '0.5')
         >>> told(Interval(2.0, -1.0, 5.0, 0.95), 0, unit=" nats", sign=True)
         '+2 nats (−1 to +5)'
+        >>> told(Interval(-0.01, -1.0, 1.0, 0.95), 1)
+        '0.0 (−1.0 to 1.0)'
     """
-    form = f"{'+' if sign else ''}.{digits}f"
+    form = f"{'+' if sign else ''}z.{digits}f"
     ends = (found.estimate, found.low, found.high)
     middle, low, high = (f"{value:{form}}".replace("-", _MINUS) for value in ends)
     return f"{middle}{unit}" + ("" if math.isnan(found.low) else f" ({low} to {high})")
