@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import struct
 import tracemalloc
 import warnings
@@ -16,14 +17,27 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tifffile
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
 from isthmus.data.readers import load
 from isthmus.data.splits import split
+from isthmus.data.stored import Stored
 from isthmus.errors import DataError, IsthmusWarning, StorageError
-from materials import Trap, bomb_png, lay_out, npy, npy_header, npz, parquet, picture, zipped
+from materials import (
+    Trap,
+    bomb_png,
+    files_of_at_most,
+    lay_out,
+    npy,
+    npy_header,
+    npz,
+    parquet,
+    picture,
+    zipped,
+)
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
@@ -489,10 +503,32 @@ def test_row_38_the_label_na_stays(tmp_path):
     assert load(tmp_path / "d").labels.tolist() == ["NA"]
 
 
-def test_row_52_larger_than_the_memory(tmp_path):
-    lay_out(tmp_path, {f"{i}.png": picture(size=(64, 64)) for i in range(9)})
-    with pytest.raises(StorageError, match=r"9 pictures .* take 36\.0 KiB; .*--resize"):
-        load(tmp_path, max_bytes=20000)
+@pytest.mark.parametrize("limit", [1, 3 * 64 * 64])
+def test_row_52_pictures_larger_than_the_memory_stay_on_the_disk(tmp_path, limit):
+    named = {f"{'ab'[i % 2]}/{i}.png": picture(size=(64, 64), of=i) for i in range(9)}
+    pages = {"b/pages.tif": tiff(*np.arange(12 * 64 * 64, dtype=np.uint8).reshape(12, 64, 64))}
+    lay_out(tmp_path, named | pages)
+    held = load(tmp_path, frames="all")
+    left = load(tmp_path, frames="all", max_bytes=limit)
+    assert isinstance(left.x, Stored)
+    assert_array_equal(left.x[:], held.x)
+    assert left.fingerprint == held.fingerprint
+    for name in ("ids", "labels", "groups"):
+        assert_array_equal(getattr(left, name), getattr(held, name))
+    assert any("stay on the disk" in note for note in left.notes)
+
+
+def test_row_52_neither_memory_nor_disk(tmp_path, monkeypatch):
+    lay_out(tmp_path / "set", {f"{i}.png": picture(size=(64, 64)) for i in range(9)})
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    full = pytest.raises(StorageError, match=r"pictures larger than 19.* disk .*; .*TMPDIR")
+    with files_of_at_most(20000), full:
+        load(tmp_path / "set", max_bytes=20000)
+    free = type(shutil.disk_usage(tmp_path))(1, 1, 9 * 64 * 64 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(StorageError, match=r"36\.0 KiB are needed, 36\.0 KiB are free"):
+        load(tmp_path / "set", max_bytes=20000)
+    assert [each.name for each in tmp_path.iterdir()] == ["set"]
 
 
 def test_row_54_one_sample():

@@ -6,12 +6,9 @@ Whole runs on small disks are filled by ``tests/soak``.
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,22 +25,9 @@ from isthmus.runs.lock import locked
 from isthmus.storage import append_text, write_json, write_npy, write_text
 from isthmus.training.checkpoint import Checkpoints, State
 from isthmus.training.loop import Hooks
-from materials import contents, table
+from materials import contents, files_of_at_most, table
 
 _SYNCS = 7  # of two files of a checkpoint, its manifest, and folders
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """The system refuses longer files."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def state(step: int) -> State:

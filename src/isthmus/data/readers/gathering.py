@@ -17,7 +17,9 @@ from isthmus.data.readers.base import Reading, ReadOptions, legible, show, warn
 from isthmus.data.readers.files import Files
 from isthmus.data.readers.labels import LabelTable, label_table
 from isthmus.data.readers.pictures import EXTENSIONS, Picture, decode, picture_format
-from isthmus.errors import DataError, StorageError
+from isthmus.data.readers.rows import GrowingRows
+from isthmus.data.stored import Stored
+from isthmus.errors import DataError
 
 __all__ = ["PICTURE_OPTIONS", "gather", "page_name", "picture_names"]
 
@@ -30,13 +32,16 @@ _BY_FOLDER = "folder"
 def gather(files: Files, options: ReadOptions) -> Reading:
     """Read every picture of a folder or archive, in the order of the names.
 
+    Those that are larger than the memory allowed are unpacked once, and stay on the disk.
+
     Raises:
         DataError: no picture; a bad one (unless ``skip_bad``); sizes or channels that differ;
             labels that do not match the files.
-        StorageError: the pictures do not fit into the memory allowed.
+        StorageError: the pictures fit neither into the memory allowed nor on the disk.
     """
     names = picture_names(files)
-    stack = _Stack(files.where, options.max_bytes, len(names))
+    pixels = GrowingRows(len(names), options.max_bytes, files.where, "pictures")
+    stack = _Stack(files.where, pixels)
     for name in names:
         stack.add_file(name, files, options)
     x = stack.finished()
@@ -50,12 +55,10 @@ def gather(files: Files, options: ReadOptions) -> Reading:
 
 @dataclass
 class _Stack:
-    """Pictures one after another in a single array that grows as it must."""
+    """Pictures one after another, and what there is to tell of them."""
 
     where: str
-    limit: int
-    expected: int
-    pixels: Array | None = None
+    pixels: GrowingRows
     files: list[str] = field(default_factory=list)
     pages: list[int | None] = field(default_factory=list)
     kinds: Counter[tuple[Any, ...]] = field(default_factory=Counter)
@@ -82,44 +85,32 @@ class _Stack:
         for picture in pictures:
             self._add(name, picture)
 
-    def finished(self) -> Array:
+    def finished(self) -> Array | Stored:
         """The array ``(n, H, W)`` or ``(n, H, W, C)``.
 
         Raises:
             DataError: the pictures do not have one shape and dtype.
         """
-        if self.pixels is None:
+        if not self.files:
             first = next(iter(self.skipped.values()))
             raise DataError(f"no picture could be read; the first: {first}", where=self.where)
         _refuse_mixture(self.kinds, self.where)
-        return self.pixels[: len(self.files)]
+        ((shape, kind),) = self.kinds
+        x = self.pixels.rows(shape, np.dtype(kind))
+        if isinstance(x, Stored):
+            self.notes.append(f"The pictures, {show(x.nbytes)} unpacked, stay on the disk.")
+        return x
 
     def _add(self, name: str, picture: Picture) -> None:
         values = picture.pixels
         self.kinds[values.shape, values.dtype.str] += 1
         if len(self.kinds) > 1:  # only counted from here on, for the message
             return
-        self._make_room(values)
-        if self.pixels is not None:
-            self.pixels[len(self.files)] = values
+        self.pixels.append(values)
         self.files.append(name)
         self.pages.append(picture.page)
         self.turned += picture.turned
         self.sizes[picture.size] += 1
-
-    def _make_room(self, like: Array) -> None:
-        held = 0 if self.pixels is None else len(self.pixels)
-        if len(self.files) < held:
-            return
-        capacity = max(self.expected, 2 * held)
-        if capacity * like.nbytes > self.limit:
-            cause = f"{capacity} pictures of {like.shape} take {show(capacity * like.nbytes)}"
-            remedy = f"the limit is {show(self.limit)}: use --resize, or raise --max-bytes"
-            raise StorageError(cause, where=self.where, remedy=remedy)
-        grown = np.empty((capacity, *like.shape), like.dtype)
-        if self.pixels is not None:
-            grown[:held] = self.pixels
-        self.pixels = grown
 
 
 def picture_names(files: Files) -> list[str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import math
 import os
-import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -14,7 +11,7 @@ import numpy as np
 
 from isthmus.contracts import Array
 from isthmus.data.readers.base import Reader, Reading, ReadOptions, decoding, fill, fits, show
-from isthmus.data.readers.memory import available
+from isthmus.data.readers.rows import FileRows
 from isthmus.data.stored import Stored
 from isthmus.errors import DataError
 
@@ -98,45 +95,4 @@ def _on_disk(file: Any, header: Header, where: str, limit: int) -> Stored:
     if fortran:  # a row lies all over the file
         values = np.memmap(file, dtype=dtype, mode="r", offset=file.tell(), shape=shape[::-1])
         return Stored(values.T, limit)
-    return Stored(_Rows(file, shape, dtype, where), limit)
-
-
-class _Rows:
-    """Rows of a C-ordered array in a file, read into memory of their own.
-
-    The pages of a map would be the process's, and all Python would wait while one is fetched.
-    Where the file is larger than the memory, what the kernel keeps of it is forgotten at once: it
-    would be gone before it is read again, and making room for it would hold up the training.
-    """
-
-    def __init__(
-        self, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str
-    ) -> None:
-        self.offset, self.shape, self.dtype, self.where = file.tell(), shape, dtype, where
-        self.file = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self.file)
-        can = hasattr(os, "posix_fadvise")  # not everywhere
-        self.forgotten = can and os.fstat(self.file).st_size > available()
-
-    def __getitem__(self, rows: slice) -> Array:
-        start, stop, _ = rows.indices(self.shape[0])
-        shape = (stop - start, *self.shape[1:])
-        place = self.offset + start * math.prod(shape[1:]) * self.dtype.itemsize
-        with decoding(self.where, ".npy file"):
-            found = fill(_From(self.file, place), shape, self.dtype, self.where)
-            if self.forgotten:
-                os.posix_fadvise(self.file, place, found.nbytes, os.POSIX_FADV_DONTNEED)
-            return found
-
-
-@dataclass
-class _From:
-    """The bytes of an open file from a place on, whoever else reads it."""
-
-    file: int
-    place: int
-
-    def readinto(self, buffer: Any) -> int:
-        count = os.preadv(self.file, [buffer], self.place)
-        self.place += count
-        return count
+    return Stored(FileRows(file, shape, dtype, where, NpyReader.name), limit)
