@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,23 @@ from isthmus.evaluation import recalled
 from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
 from isthmus.report.movies import MOVIES, write_movie
-from isthmus.runs.folder import Run, write_arrays, write_table
-from isthmus.storage import write_json, write_npy, write_text
+from isthmus.runs.folder import Run, table_parts, write_arrays
+from isthmus.storage import atomic_file, npy_parts, write_json
 from isthmus.walking import Ground, Route, film
 
 __all__ = ["write_codes", "write_filled", "write_samples", "write_scores", "write_walk"]
+
+_TOGETHER = 1 << 16  # samples whose codes are written together
+
+_Parts = AbstractContextManager[Callable[[Any], object]]
 
 
 def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> tuple[int, ...]:
     """Encode data by a run's model into ``.npy``, ``.csv`` or ``.parquet``; returns the shape.
 
     Tables have the samples' ids beside the codes, and with ``placed`` their places on the run's
-    map, which does not move; an array has the codes alone.
+    map, which does not move; an array has the codes alone. Codes are written as they come, so that
+    those of any number of samples take no memory, places aside.
 
     Raises:
         UsageError: another suffix, or places beside an array.
@@ -42,18 +48,29 @@ def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> 
         remedy = "write a .csv or .parquet"
         raise UsageError("an array has no room for places on the map", where=out, remedy=remedy)
     _check(out, (".npy", ".csv", ".parquet"))
-    codes: FloatArray = _asked(run, data, run.model.transform)
-    columns = {f"z{i}": column for i, column in enumerate(codes.T)}
-    if placed:
-        made = run.quality
-        drawn = Map(run.map, made["method"], made["settings"], made["kl_divergence"])
-        places = place(codes.astype(run.latents.dtype), run.latents, drawn)
-        columns |= {"map_x": places[:, 0], "map_y": places[:, 1]}
-    if out.suffix == ".npy":
-        write_npy(out, codes)
-    else:
-        _write_table(out, {"id": data.ids} | columns)
-    return codes.shape
+
+    def encoded(data: Dataset) -> int:
+        step = len(data) if placed else _TOGETHER
+        bare = out.suffix == ".npy"
+        file: _Parts = npy_parts(out, len(data)) if bare else _table_parts(out)
+        with file as write:
+            for start in range(0, len(data), step):
+                part = data[start : start + step]
+                codes: FloatArray = run.model.transform(part)
+                columns = {"id": part.ids} | {f"z{i}": column for i, column in enumerate(codes.T)}
+                columns |= _places(run, codes) if placed else {}
+                write(codes if bare else columns)
+        return codes.shape[1]
+
+    return len(data), _asked(run, data, encoded)
+
+
+def _places(run: Run, codes: FloatArray) -> dict[str, FloatArray]:
+    """Where codes belong on the run's map."""
+    made = run.quality
+    drawn = Map(run.map, made["method"], made["settings"], made["kl_divergence"])
+    places = place(codes.astype(run.latents.dtype), run.latents, drawn)
+    return {"map_x": places[:, 0], "map_y": places[:, 1]}
 
 
 def write_filled(run: Run, data: Dataset, out: Path) -> int:
@@ -199,10 +216,19 @@ def _asked(run: Run, data: Dataset, of_model: Callable[[Dataset], Any]) -> Any:
 
 
 def _write_table(out: Path, columns: dict[str, Array]) -> None:
+    with _table_parts(out) as write:
+        write(columns)
+
+
+@contextmanager
+def _table_parts(out: Path) -> Iterator[Callable[[dict[str, Array]], object]]:
+    """A function that writes the next rows of ``.csv`` or ``.parquet``, there when all are."""
     if out.suffix == ".parquet":
-        write_table(out, columns)
-    else:
-        write_text(out, csv_text(columns))
+        with table_parts(out) as write:
+            yield write
+        return
+    with atomic_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield lambda columns: file.write(csv_text(columns, header=not file.tell()))
 
 
 def write_samples(

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +30,7 @@ __all__ = [
     "atomic_folder",
     "empty_folder",
     "make_folder",
+    "npy_parts",
     "plain",
     "read_json",
     "read_npy",
@@ -204,6 +205,21 @@ def write_npy(path: Path, array: Array) -> None:
         # NumPy's shortcut into a file may not notice that the disk is full
         through: Any = SimpleNamespace(write=file.write)
         np.lib.format.write_array(through, np.asarray(array), allow_pickle=False)
+
+
+@contextmanager
+def npy_parts(path: Path, n: int) -> Iterator[Callable[[Array], None]]:
+    """A function that writes the next of ``n`` rows; the file is there when all are, or not."""
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+
+        def write(part: Array) -> None:
+            if not file.tell():
+                header = np.lib.format.header_data_from_array_1_0(part)
+                header |= {"shape": (n, *part.shape[1:]), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(part).data)
+
+        yield write
 
 
 def read_npy(path: Path) -> Array:

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from pyarrow import csv, parquet
 from scipy.sparse import csr_array
 
 import isthmus
+from isthmus import products
 from isthmus.products import write_codes, write_samples
 from isthmus.storage import read_json, read_npy
 
@@ -157,6 +160,22 @@ def test_what_is_taken_out_of_a_run_agrees_with_it(model, name, made, tmp_path):
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     assert np.load(tmp_path / "a.npy").shape == (5, *data.sample_shape)
     write_samples(run, 5, tmp_path / "sheet.png")
+
+
+@pytest.mark.parametrize("model", ["svd", "vae"])
+def test_codes_written_in_parts_are_those_written_at_once(model, made, tmp_path, monkeypatch):
+    run, data = made(model, "table"), kind("table")
+    for part in (7, 1 << 16):
+        monkeypatch.setattr(products, "_TOGETHER", part)
+        for suffix in ("npy", "csv", "parquet"):
+            write_codes(run, data, tmp_path / f"{part}.{suffix}")
+    whole = np.load(tmp_path / "65536.npy")
+    assert_allclose(np.load(tmp_path / "7.npy"), whole, rtol=1e-5, atol=1e-6)
+    for suffix, read in (("csv", csv.read_csv), ("parquet", parquet.read_table)):
+        one, other = (read(tmp_path / f"{part}.{suffix}") for part in (7, 1 << 16))
+        assert one.column_names == other.column_names
+        assert one["id"] == other["id"]
+        assert_allclose(one["z1"], whole[:, 1], rtol=1e-5, atol=1e-6)
 
 
 def test_a_report_drawn_anew_by_the_command_has_the_same_bytes(made):

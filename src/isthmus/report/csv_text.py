@@ -19,14 +19,15 @@ _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
 _SPECIAL = re.compile(r'[",\r\n]')
 
 
-def csv_text(columns: Mapping[str, Array | Sequence[Any]]) -> str:
-    """Columns as CSV with a header.
+def csv_text(columns: Mapping[str, Array | Sequence[Any]], *, header: bool = True) -> str:
+    """Columns as CSV.
 
     Floats have as many digits as give their own type's value back, what is not known is empty,
     and text that a spreadsheet would run as a formula gets a quote before it.
 
     Args:
         columns: name and values of each, all of one length; names carry the unit.
+        header: begin with the names.
 
     Example:
         >>> print(csv_text({"id": ["a", "=1+1"], "error (mm)": np.array([0.1, np.nan])}), end="")
@@ -34,9 +35,9 @@ def csv_text(columns: Mapping[str, Array | Sequence[Any]]) -> str:
         a,0.1
         '=1+1,
     """
-    header = ",".join(_quoted(_inert(name)) for name in columns)
+    names = [",".join(_quoted(_inert(name)) for name in columns)] if header else []
     rows = map(",".join, zip(*map(_cells, columns.values()), strict=True))
-    text = "\n".join((header, *rows, ""))
+    text = "\n".join((*names, *rows, ""))
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

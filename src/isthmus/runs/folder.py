@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -48,6 +48,7 @@ __all__ = [
     "read_arrays",
     "read_rows",
     "run_folder",
+    "table_parts",
     "write_arrays",
     "write_rows",
     "write_table",
@@ -327,9 +328,23 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def write_table(path: Path, columns: Mapping[str, Array]) -> None:
     """Write Parquet, atomically, one row a sample."""
-    table = pa.table({name: pa.array(column) for name, column in columns.items()})
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        pq.write_table(table, file)
+    with table_parts(path) as write:
+        write(columns)
+
+
+@contextmanager
+def table_parts(path: Path) -> Iterator[Callable[[Mapping[str, Array]], None]]:
+    """A function that writes the next rows of Parquet; the file is there when all are, or not."""
+    with atomic_file(path) as temporary, temporary.open("wb") as file, ExitStack() as opened:
+        writer: pq.ParquetWriter | None = None
+
+        def write(columns: Mapping[str, Array]) -> None:
+            nonlocal writer
+            table = pa.table({name: pa.array(column) for name, column in columns.items()})
+            writer = writer or opened.enter_context(pq.ParquetWriter(file, table.schema))
+            writer.write_table(table)
+
+        yield write
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
