@@ -62,10 +62,10 @@ def intervals(
                           path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
     for name, value in (marks or {}).items():
         axes.axvline(scale * value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.annotate(name, (scale * value, 1), (3, -2), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", va="top", fontsize=7.5)  # fmt: skip
+        axes.annotate(name, (scale * value, 1), (0, 2), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", ha="center", fontsize=7.5)  # fmt: skip
     axes.set_yticks(range(len(rows)), [shorten(name, 40) for name in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.75 if marks else -0.6)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(6))

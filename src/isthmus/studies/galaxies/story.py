@@ -196,9 +196,9 @@ class _Story:
             (
                 "Both descriptions know the point spread and the noise, and both are integrated "
                 "out alike: the manifold's code and the profile's seven parameters are drawn from "
-                "Student's t about the best fit, weighted by a prior that was fitted to the best "
-                "codes, or profiles, of training galaxies. No galaxy has stamps in training and "
-                "in test. "
+                "Student's t about the best fit and weighted by their prior, N(0, 1) of the code "
+                "and a mixture fitted to training galaxies' best profiles. No galaxy has stamps "
+                "in training and in test. "
                 f"The effective sample size of the profile's integral is "
                 f"{number(float(np.median(size)))} in the median and at least "
                 f"{number(float(size.min()))}.",
