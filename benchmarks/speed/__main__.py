@@ -38,9 +38,10 @@ def main() -> None:
     for kind in ("epoch", "fit") if options.kind == "all" else (options.kind,):
         record = {"machine": machine.describe(), "results": _run(kind, options)}
         (results / f"{kind}.json").write_text(json.dumps(record, indent=1) + "\n")
-        print(evidence.markdown(record) if kind == "logp" else tables.markdown(kind, record))
-    if options.page:
-        tables.write(results, options.page)
+        told = evidence.markdown(record) if kind == "logp" else tables.markdown(kind, record)
+        print(told)
+        if options.page:
+            tables.put(told, options.page)
 
 
 def _run(kind: str, options: argparse.Namespace) -> dict[str, Any]:

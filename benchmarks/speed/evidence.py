@@ -82,7 +82,8 @@ def markdown(record: Mapping[str, Any]) -> str:
         cells = [*(f"{each:.2f}" for each in total), *(f"{each:.3f}" for each in ratios)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     told = [f"{k}: {v}" for part in ("values", "to_error") for k, v in found[part].items()]
-    return "\n".join([*lines, "", *told, "", str(record["machine"])])
+    title = "## Log p(x) by importance sampling, in turn with pythae's `get_nll`"
+    return "\n".join([title, "", *lines, "", *(f"- {each}" for each in told), ""])
 
 
 def _trained(data: Path, epochs: int) -> tuple[VariationalAutoencoder, np.ndarray]:
