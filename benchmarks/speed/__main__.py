@@ -35,7 +35,7 @@ def main() -> None:
     options = _arguments()
     results = HERE / "results"
     results.mkdir(exist_ok=True)
-    for kind in ("epoch", "fit") if options.kind == "all" else (options.kind,):
+    for kind in ("epoch", "fit", "logp") if options.kind == "all" else (options.kind,):
         record = {"machine": machine.describe(), "results": _run(kind, options)}
         (results / f"{kind}.json").write_text(json.dumps(record, indent=1) + "\n")
         told = evidence.markdown(record) if kind == "logp" else tables.markdown(kind, record)
