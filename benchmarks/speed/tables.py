@@ -103,11 +103,10 @@ REMARKS = {
     "epoch": """\
 The goals were set on a machine where Lightning and scvi-tools take 1.3 and 1.7 times as long as
 pythae, so that .38 and .28 of their time are both .50 of pythae's. Here they take no longer than
-it, and such shares of theirs lie below what the products alone cost. Three races in one day, each
-of 100 undisturbed slices, gave .70, .74 and .80 of pythae's time in float32, and .53, .53 and .54
-in bfloat16; the bare loop had .73 to .84. Of a step in bfloat16 six tenths are matrix products, a tenth Adam, a tenth copies between
-the two precisions. Tried for the rest: products by oneDNN and gradients kept in place, in a bare
-loop (in the table), which isthmus has where they help, and compiling.""",
+it, and such shares of theirs lie below what the products alone cost. Of a step in bfloat16 six
+tenths are matrix products, a tenth Adam, a tenth copies between the two precisions. Tried for the
+rest: products by oneDNN and gradients kept in place, in a bare loop (in the table), which isthmus
+has where they help, and compiling.""",
 }
 
 
