@@ -81,7 +81,11 @@ def markdown(record: Mapping[str, Any]) -> str:
         total = (sum(timed[how]) for how in ("seconds", "cpu"))
         cells = [*(f"{each:.2f}" for each in total), *(f"{each:.3f}" for each in ratios)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    told = [f"{k}: {v}" for part in ("values", "to_error") for k, v in found[part].items()]
+    told = [
+        f"{name.replace('_', ' ')}: {value:.6g}"
+        for part in ("values", "to_error")
+        for name, value in found[part].items()
+    ]
     title = "## Log p(x) by importance sampling, in turn with pythae's `get_nll`"
     return "\n".join([title, "", *lines, "", *(f"- {each}" for each in told), ""])
 
