@@ -518,6 +518,18 @@ def test_row_52_pictures_larger_than_the_memory_stay_on_the_disk(tmp_path, limit
     assert any("stay on the disk" in note for note in left.notes)
 
 
+def test_row_52_an_archive_larger_than_the_memory(tmp_path):
+    named = {f"{'ab'[i % 2]}/{i}.pgm": picture("PPM", (64, 64), of=i) for i in range(9)}
+    lay_out(tmp_path, {"a.zip": zipped(named)})
+    left, held = (load(tmp_path / "a.zip", max_bytes=n) for n in (3 * 64 * 64, 10**6))
+    assert isinstance(left.x, Stored)
+    assert_array_equal(left.x[:], held.x)
+    assert left.fingerprint == held.fingerprint
+    assert_array_equal(left.labels, held.labels)
+    with pytest.raises(DataError, match=r"unpack to 36.*, the limit is 4\.0 KiB"):
+        load(tmp_path / "a.zip", max_bytes=64 * 64)
+
+
 def test_row_52_neither_memory_nor_disk(tmp_path, monkeypatch):
     lay_out(tmp_path / "set", {f"{i}.png": picture(size=(64, 64)) for i in range(9)})
     monkeypatch.setenv("TMPDIR", str(tmp_path))

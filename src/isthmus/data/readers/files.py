@@ -15,6 +15,8 @@ from isthmus.errors import DataError
 
 __all__ = ["Files", "folder_files", "single_file", "zip_files"]
 
+_PACKED = 100  # times smaller than its files is no archive of pictures
+
 
 class Files(Protocol):
     """Named files, in sorted order."""
@@ -84,15 +86,17 @@ def single_file(path: Path) -> Files:
 
 @contextmanager
 def zip_files(path: Path, limit: int) -> Iterator[Files]:
-    """The files of a zip archive, read in place; nothing is written to the disk.
+    """The files of a zip archive, read in place, one at a time.
 
     Raises:
-        DataError: damaged, encrypted, with unsafe names, or more than ``limit`` bytes unpacked.
+        DataError: damaged, encrypted, with unsafe names, a file of more than ``limit`` bytes, or
+            files that unpack to more than that and to a hundred times the archive.
     """
     with decoding(path, "zip file"), zipfile.ZipFile(path) as file:
         infos = [m for m in file.infolist() if not m.is_dir() and not _hidden(m.filename)]
         unpacked = sum(m.file_size for m in infos)
-        if unpacked > limit:
+        largest = max((m.file_size for m in infos), default=0)
+        if unpacked > max(limit, _PACKED * path.stat().st_size) or largest > limit:
             cause = f"its files unpack to {show(unpacked)}, the limit is {show(limit)}"
             raise DataError(cause, where=path, remedy="if the file is trusted, raise --max-bytes")
         _refuse_unsafe([m.filename for m in infos], str(path))
