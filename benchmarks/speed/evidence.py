@@ -21,6 +21,7 @@ from torch import Tensor
 
 from isthmus import Bernoulli, Dense, VariationalAutoencoder
 from speed import machine
+from speed.tables import machine_line
 from speed.task import CONTENDERS, LATENT, WIDTH, load
 
 BINARISATION = 20171  # the seed
@@ -87,7 +88,18 @@ def markdown(record: Mapping[str, Any]) -> str:
         for name, value in found[part].items()
     ]
     title = "## Log p(x) by importance sampling, in turn with pythae's `get_nll`"
-    return "\n".join([title, "", *lines, "", *(f"- {each}" for each in told), ""])
+    return "\n".join(
+        [
+            title,
+            "",
+            *lines,
+            "",
+            *(f"- {each}" for each in told),
+            "",
+            machine_line(record["machine"]),
+            "",
+        ]
+    )
 
 
 def _trained(data: Path, epochs: int) -> tuple[VariationalAutoencoder, np.ndarray]:

@@ -75,7 +75,7 @@ def markdown(kind: str, record: Mapping[str, Any]) -> str:
         "",
         *_goals(kind, results),
         "",
-        _machine(record["machine"]),
+        machine_line(record["machine"]),
         _disturbance(results),
         *(("", REMARKS[kind]) if kind in REMARKS else ()),
     ]
@@ -114,7 +114,7 @@ def put(section: str, page: Path) -> None:
     """Put a section into the documentation's page, where the one of that title is, or last."""
     title = section.splitlines()[0].split(" (")[0]
     text = page.read_text(encoding="utf-8") if page.exists() else FOREWORD
-    parts = re.split(r"(?m)^(?=## )", text.rstrip("\n") + "\n")
+    parts = re.split(r"(?m)^(?=## )", text)
     places = [i for i, part in enumerate(parts) if part.startswith(title)]
     place = places[0] if places else len(parts)
     parts[place : place + 1] = [section]
@@ -152,7 +152,7 @@ def _disturbance(results: Mapping[str, Result]) -> str:
     return f"{clean} of {len(shares)} slices had the machine to themselves."
 
 
-def _machine(facts: Mapping[str, Any]) -> str:
+def machine_line(facts: Mapping[str, Any]) -> str:
     cpu = f"{facts['processor']}, {facts['cores']} cores ({', '.join(facts['instructions'])})"
     known = {k: v for k, v in facts.items() if isinstance(v, str) and k != "processor"}
     return f"{cpu}; " + ", ".join(f"{name} {value}" for name, value in known.items()) + "."

@@ -22,6 +22,7 @@ from isthmus.data.splits import split
 from isthmus.errors import DataError
 from isthmus.estimators.auto import choose_architecture, choose_schedule
 from isthmus.estimators.inputs import Inputs, read_inputs
+from isthmus.estimators.predictive import joined
 from isthmus.estimators.saving import SavedEstimator
 from isthmus.models.classifier import ClassifierNetwork
 from isthmus.models.corruption import Corruption
@@ -167,12 +168,14 @@ class NetworkClassifier(ClassifierMixin, SavedEstimator):
         check_is_fitted(self)
         inputs = read_inputs(self, X, reset=False, sparse=False)
         self.network_.eval()
-        found = []
+        samples, device = inputs.tensor(), self.network_.scale.device
+
+        def judged(rows: torch.Tensor) -> tuple[torch.Tensor]:
+            batch = self.network_.batch(rows.to(device))
+            return (self.network_.log_probabilities(batch.seen).exp(),)
+
         with torch.inference_mode():
-            for rows in inputs.tensor().split(_ROWS):
-                batch = self.network_.batch(rows.to(self.network_.scale.device))
-                found.append(self.network_.log_probabilities(batch.seen).exp().cpu())
-        return np.asarray(torch.cat(found).numpy())
+            return joined(len(samples), map(judged, samples.split(_ROWS)))[0]
 
     def _samples(self, inputs: Inputs, labels: Array) -> Samples:
         """Samples and their membership of each class, on the processor."""

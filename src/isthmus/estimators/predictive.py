@@ -157,12 +157,12 @@ class PredictiveEstimator(LatentEstimator):
         """Gradient by codes ``(n, k)`` of the sum of ``surface(z) * cotangent``, ``(n, k)``."""
         network, codes = self._network_for(z)
         weights = torch.as_tensor(cotangent, dtype=codes.dtype, device=codes.device)
-        pieces = []
-        for some, weight in zip(codes.split(_ROWS), weights.split(_ROWS), strict=True):
+
+        def pulled(some: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
             some.requires_grad_(True)
-            point = network.decode(some).surface
-            pieces += torch.autograd.grad(point, some, weight)
-        return torch.cat(pieces).cpu().numpy()
+            return torch.autograd.grad(network.decode(some).surface, some, weight)
+
+        return joined(len(codes), map(pulled, codes.split(_ROWS), weights.split(_ROWS)))[0]
 
     def value_log_prob(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Log p(x_j | z) of each value at the sample's own code, ``(n, *sample_shape)``.

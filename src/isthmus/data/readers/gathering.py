@@ -95,8 +95,7 @@ class _Stack:
             first = next(iter(self.skipped.values()))
             raise DataError(f"no picture could be read; the first: {first}", where=self.where)
         _refuse_mixture(self.kinds, self.where)
-        ((shape, kind),) = self.kinds
-        x = self.pixels.rows(shape, np.dtype(kind))
+        x = self.pixels.rows()
         if isinstance(x, Stored):
             self.notes.append(f"The pictures, {show(x.nbytes)} unpacked, stay on the disk.")
         return x

@@ -92,7 +92,7 @@ class GrowingRows:
     def __init__(self, expected: int, limit: int, where: str, what: str) -> None:
         self.expected, self.limit, self.where, self.what = expected, limit, where, what
         self.count = 0
-        self._held: Array | None = None
+        self._held: Array = np.empty(0)  # beside a file: none, of the rows' shape and type
         self._file: IO[bytes] | None = None
 
     def append(self, row: Array) -> None:
@@ -101,35 +101,35 @@ class GrowingRows:
         Raises:
             StorageError: there is no room on the disk either.
         """
-        if self._file is None and (self._held is None or self.count == len(self._held)):
+        if self._file is None and self.count == len(self._held):
             self._make_room(row)
-        if self._file is not None:
-            self._write(self._file, row)
-        elif self._held is not None:
+        if self._file is None:
             self._held[self.count] = row
+        else:
+            self._write(self._file, row)
         self.count += 1
 
-    def rows(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | Stored:
-        """All of them, each of this shape."""
+    def rows(self) -> Array | Stored:
+        """All of them, ``(n, *row)``."""
         if self._file is None:
-            return np.empty((0, *shape), dtype) if self._held is None else self._held[: self.count]
+            return self._held[: self.count]
         with self._storing():
             self._file.seek(0)
-        found = FileRows(self._file, (self.count, *shape), dtype, self.where, self.what)
+        shape = (self.count, *self._held.shape[1:])
+        found = FileRows(self._file, shape, self._held.dtype, self.where, self.what)
         return Stored(found, self.limit)
 
     def _make_room(self, row: Array) -> None:
-        capacity = max(self.expected, 2 * self.count)
-        held, self._held = self._held, None
-        if capacity * row.nbytes > self.limit:
+        capacity, held = max(self.expected, 2 * self.count), self._held
+        stored = capacity * row.nbytes > self.limit
+        self._held = np.empty((0 if stored else capacity, *row.shape), row.dtype)
+        if stored:
             self._file = self._opened(capacity * row.nbytes)
             weakref.finalize(self, self._file.close)
-            if held is not None:
-                self._write(self._file, held)
-            return
-        self._held = np.empty((capacity, *row.shape), row.dtype)
-        if held is not None:
-            self._held[: len(held)] = held
+        if self.count and self._file is not None:
+            self._write(self._file, held)
+        elif self.count:
+            self._held[: self.count] = held
 
     def _opened(self, size: int) -> IO[bytes]:
         with self._storing():

@@ -145,7 +145,6 @@ def prior_of(
     key: str,
     family: Profiles | Surface,
     stamps: Stamps,
-    x: FloatArray,
     effort: Effort,
     seed: int,
 ) -> Mixture:
@@ -153,7 +152,7 @@ def prior_of(
 
     def found() -> dict[str, Array]:
         rows = stamps.dealt(seed).train[: effort.fitted]
-        best = family.fit(x[rows]).parameters
+        best = family.fit(stamps.x[rows]).parameters
         return fit_mixture(best, groups=stamps.row[rows], seed=seed).arrays()
 
     return Mixture.of(notebook.arrays(key, found))
@@ -172,7 +171,7 @@ def judged(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Jud
 
 def profile_prior(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Mixture:
     """That of profiles."""
-    return prior_of(notebook, f"prior/seed-{seed}", Profiles(), stamps, stamps.x, effort, seed)
+    return prior_of(notebook, f"prior/seed-{seed}", Profiles(), stamps, effort, seed)
 
 
 def control(notebook: Notebook, stamps: Stamps, effort: Effort, seed: int) -> Judged:

@@ -86,7 +86,7 @@ def shapes(notebook: Notebook, stamps: Stamps, effort: Effort) -> Section:
     deal = stamps.dealt(seed)
     vae = manifold(notebook, f"manifold/seed-{seed}", stamps.x, deal, effort, seed)
     key, surface = f"codes/seed-{seed}", Surface(vae)
-    prior = prior_of(notebook, key, surface, stamps, stamps.x, effort, seed)
+    prior = prior_of(notebook, key, surface, stamps, effort, seed)
 
     def found() -> dict[str, Array]:
         codes = prior.sample(effort.made, np.random.default_rng(seed)).astype(np.float32)
