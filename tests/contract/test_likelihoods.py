@@ -16,6 +16,7 @@ from torch import Tensor
 from isthmus.errors import DataError, RunCorruptError, UsageError
 from isthmus.models import likelihoods as L
 from isthmus.models.autoencoder import AutoencoderNetwork, Batch
+from isthmus.models.discrete import BernoulliValues
 from isthmus.models.distributions import Distribution
 from isthmus.models.networks import Dense
 from isthmus.models.specification import from_json, members, to_json
@@ -232,6 +233,65 @@ def test_masked_values_are_dropped_exactly(case):
         batch = Batch(target, target, mask, variance)
         for log_p in (network.log_likelihood(z, batch), network.log_score(z, batch)):
             torch.testing.assert_close(log_p, whole[:, [0, 2]].sum(-1))
+
+
+@cases
+@pytest.mark.parametrize("hidden", [False, True], ids=["whole", "with gaps"])
+@pytest.mark.parametrize("width", [D, 19])
+def test_a_score_is_the_sum_over_the_observed_values(case, hidden, width):
+    generator = torch.Generator().manual_seed(3)
+    size = (ROWS, case.likelihood.n_outputs(width))
+    h = torch.randn(size, generator=generator, dtype=torch.float64) * case.spread
+    wide = {k: v.double() - 0.3 for k, v in case.likelihood.initial(width).items()}
+    variance = torch.full((ROWS, width), 0.5, dtype=torch.float64)
+    quantum = torch.zeros(width, dtype=torch.float64)
+    p = case.likelihood(h, L.Known(wide, quantum, variance))
+    x = p.sample(generator).expand(ROWS, width)
+    mask = torch.rand((ROWS, width), generator=generator) < 0.5 if hidden else None
+    values = p.log_score(x, quantum)
+    summed = (values if mask is None else values * mask).sum(-1)
+    torch.testing.assert_close(p.score(x, quantum, mask), summed, rtol=1e-10, atol=1e-10)
+
+
+@cases
+@pytest.mark.parametrize("hidden", [False, True], ids=["whole", "with gaps"])
+def test_several_codes_of_a_sample_are_scored_as_one_by_one(case, hidden):
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = AutoencoderNetwork(
+            (D,), 2, architecture=Dense((4,)), likelihood=case.likelihood, scale=2.0
+        ).double()
+    generator = torch.Generator().manual_seed(6)
+    z = torch.randn((ROWS, 5, 2), generator=generator, dtype=torch.float64)
+    law = network.decode(z[:, 0], torch.full((ROWS, D), 0.5, dtype=torch.float64))
+    mask = torch.rand((ROWS, D), generator=generator) < 0.5 if hidden else None
+    batch = network.batch(
+        network.unscaled(law.sample(generator)), mask, torch.full((ROWS, D), 2.0).double()
+    )
+    one_by_one = torch.stack([network.log_score(z[:, i], batch) for i in range(5)], 1)
+    torch.testing.assert_close(network.log_score(z, batch), one_by_one, rtol=1e-10, atol=1e-10)
+
+
+def test_an_impossible_sample_has_a_finite_score_and_a_gradient():
+    logits = torch.full((2, 16), 60.0)
+    x = torch.stack([torch.ones(16), torch.zeros(16)])
+    quantum = torch.zeros(16)
+    told = BernoulliValues(logits).score(x, quantum)
+    torch.testing.assert_close(told, torch.tensor([0.0, -960.0]), rtol=0, atol=1e-4)
+    followed = logits.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(BernoulliValues(followed).score(x, quantum).sum(), followed)
+    torch.testing.assert_close(slope[1], torch.full((16,), -1.0))
+
+
+@pytest.mark.parametrize("width", [8, 784])
+def test_scores_of_a_bernoulli_in_float32_are_those_in_float64(width):
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn((200, width), generator=generator, dtype=torch.float64) * 8
+    x = torch.bernoulli(torch.sigmoid(logits), generator=generator)
+    quantum = torch.zeros(width)
+    narrow = BernoulliValues(logits.float()).score(x.float(), quantum)
+    exact = BernoulliValues(logits.float().double()).score(x, quantum.double())
+    torch.testing.assert_close(narrow.double(), exact, rtol=2e-6, atol=5e-5)
 
 
 def test_every_likelihood_has_a_case():

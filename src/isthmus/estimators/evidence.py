@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -162,24 +162,47 @@ class EvidenceEstimator(NetworkEstimator):
         return Proposal(*map(torch.from_numpy, found))
 
     def _sums(self, inputs: Inputs, span: tuple[int, ...], *proposal: Tensor) -> WeightSums:
-        """Of the weights of draws ``first, number`` from the encoder's q or a better proposal."""
+        """Of the weights of draws ``first, number`` from the encoder's q or a better proposal.
+
+        The encoder sees many samples at a time, the decoder as many codes as the caches hold.
+        """
         first, number = span
         block = min(number, self._rows(1))
+        rows = self._rows(block)
 
         def weighed(
             net: VariationalNetwork, batch: Batch, raw: Tensor, *proposal: Tensor
         ) -> tuple[Tensor, ...]:
-            weigh = partial(Proposal(*proposal).log_weights, net) if proposal else None
-            parts = []
+            q = net.posterior(batch.seen) if not proposal else None
+            law = proposal if q is None else (q.mean, q.log_variance)
+            parts = (
+                summed(
+                    net, batch.mapped(itemgetter(part)), raw[part], [each[part] for each in law]
+                )
+                for part in map(
+                    slice, range(0, len(raw), rows), range(rows, len(raw) + rows, rows)
+                )
+            )
+            return tuple(map(torch.cat, zip(*parts, strict=True)))
+
+        def summed(
+            net: VariationalNetwork, batch: Batch, raw: Tensor, law: list[Tensor]
+        ) -> WeightSums:
+            weights = []
             for start in range(0, number, block):
                 draws = min(block, number - start)
                 noise = self._noise(batch, raw, draws, self.seed_, first + start)
-                parts.append((weigh or net.importance_log_weights)(batch, noise))
-            return WeightSums.of(torch.cat(parts, 1))
+                weights.append(
+                    Proposal(*law).log_weights(net, batch, noise)
+                    if proposal
+                    else net.importance_log_weights(batch, noise, Normal(*law))
+                )
+            return WeightSums.of(torch.cat(weights, 1))
 
         # bfloat16 rounds by far less than the encoder's own Monte-Carlo error, but not than others
         lowered = self.precision == "bfloat16" and not proposal and inputs.dtype != np.float64
         name = "bfloat16" if lowered else "float32"
-        with MatmulPrecision(name, self.network_, self._device).forward():
-            found = self._collect(inputs, weighed, self._rows(block), *proposal)
+        precision = MatmulPrecision(name, self.network_, self._device)
+        with precision.applied(), precision.forward():
+            found = self._collect(inputs, weighed, max(rows, self._rows(1)), *proposal)
         return WeightSums(*map(torch.from_numpy, found))

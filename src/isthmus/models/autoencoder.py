@@ -145,22 +145,40 @@ class AutoencoderNetwork(ScaledNetwork):
         return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
 
     def log_score(self, z: Tensor, batch: Batch) -> Tensor:
-        """Log p(x|z) in nats **in data units**, ``(batch,)``: masses for quantised values."""
-        values = self.log_scores(z, batch)
-        return values.sum(-1) if batch.mask is None else (values * batch.mask).sum(-1)
+        """Log p(x|z) in nats **in data units**: masses for quantised values.
+
+        Args:
+            z: one code a sample, ``(batch, k)``, or several, ``(batch, draws, k)``.
+            batch: the samples.
+
+        Returns:
+            ``(batch,)`` or ``(batch, draws)``.
+        """
+        if z.ndim == 3 and self.response is not None:
+            many = repeat_batch(batch, z.shape[1])
+            return self.log_score(z.flatten(0, 1), many).unflatten(0, z.shape[:2])
+        if z.ndim == 3:
+            batch = batch.mapped(lambda field: field.unsqueeze(1))
+        scores = self._scored(z, batch).score(batch.target, self.quantum / self.scale, batch.mask)
+        stretch = self._stretch()
+        return scores - (stretch if batch.mask is None else stretch * batch.mask).sum(-1)
 
     def log_scores(self, z: Tensor, batch: Batch) -> Tensor:
-        """The same of each value, hidden ones too, ``(batch, d)``.
+        """The same of each value, hidden ones too, ``(batch, d)``."""
+        values = self._scored(z, batch).log_score(batch.target, self.quantum / self.scale)
+        return values - self._stretch()
 
-        A density carries the Jacobian of the scaling; the mass of a bin needs none.
-        """
-        distribution = self._responded(self._decoded(self.scoring, z, batch.variance), batch)
-        values = distribution.log_score(batch.target, self.quantum / self.scale)
-        return values - torch.log(self.scale) * self._densities()
+    def _scored(self, z: Tensor, batch: Batch) -> Distribution:
+        return self._responded(self._decoded(self.scoring, z, batch.variance), batch)
+
+    def _stretch(self) -> Tensor:
+        """What a density's Jacobian of the scaling takes; the mass of a bin has none. ``(d,)``."""
+        return torch.log(self.scale) * self._densities()
 
     def _decoded(self, likelihood: Likelihood, z: Tensor, variance: Tensor | None) -> Distribution:
         known = Known(dict(self.learned.items()), self.quantum / self.scale, variance)
-        return likelihood(self.decoder(z).to(self.scale.dtype), known)
+        h = self.decoder(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
+        return likelihood(h.to(self.scale.dtype), known)
 
     def _responded(self, distribution: Distribution, batch: Batch) -> Distribution:
         if self.response is None:
@@ -206,9 +224,4 @@ def _set_out(decoder: nn.Module, start: Tensor) -> None:
 
 def repeat_batch(batch: Batch, times: int) -> Batch:
     """Each sample ``times`` times in a row, for several codes a sample."""
-    target = batch.target.repeat_interleave(times, 0)
-    shared = batch.seen is batch.target
-    seen = target if shared else batch.seen.repeat_interleave(times, 0)
-    mask, variance = (f if f is None else f.repeat_interleave(times, 0) for f in batch[2:4])
-    aux = {name: field.repeat_interleave(times, 0) for name, field in batch.aux.items()}
-    return Batch(target, seen, mask, variance, aux)
+    return batch.mapped(lambda field: field.repeat_interleave(times, 0))

@@ -25,6 +25,9 @@ __all__ = [
     "PoissonValues",
 ]
 
+_FACTORS = 8  # probabilities, of whose product a logarithm is taken
+_SMALLEST = 1e-30  # product that float32 still holds in full
+
 # -Li2(-y) for y from 0 to 1, to 1e-6: powers of y, the highest first.
 _DILOGARITHM = (
     np.polynomial.Chebyshev.interpolate(lambda y: -spence(1 + y), 7, (0, 1))
@@ -50,6 +53,19 @@ class BernoulliValues(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         logits, x = torch.broadcast_tensors(self.logits, x)
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+
+    def score(self, x: Tensor, quantum: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Of 0 and 1, without a gradient, by products of probabilities.
+
+        One logarithm of several values' product takes less time than one of each.
+        """
+        if not self.logits.requires_grad and bool(((x == 0) | (x == 1)).all()):
+            odds = self.logits * (2 * x - 1)
+            probability = (odds if mask is None else odds.where(mask, math.inf)).sigmoid_()
+            products = _products(probability)
+            if bool((products > _SMALLEST).all()):
+                return products.log_().sum(-1)
+        return super().score(x, quantum, mask)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         return torch.bernoulli(self.mean, generator=generator)
@@ -258,6 +274,13 @@ class CategoricalValues(Distribution):
 
     def parameters(self) -> dict[str, Tensor]:
         return {"code": self.mean, "probability": torch.softmax(self.logits, -2).amax(-2)}
+
+
+def _products(values: Tensor) -> Tensor:
+    """Products of ``_FACTORS`` values each, and the values that are left over, ``(..., m)``."""
+    many = values.shape[-1] // _FACTORS
+    whole, rest = values.tensor_split([_FACTORS * many], -1)
+    return torch.cat([whole.unflatten(-1, (_FACTORS, many)).prod(-2), rest], -1)
 
 
 def _fermi(a: Tensor) -> Tensor:

@@ -85,6 +85,11 @@ class Distribution(ABC):
         del quantum  # a distribution over discrete values has masses already
         return self.log_prob(x)
 
+    def score(self, x: Tensor, quantum: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The sum of :meth:`log_score` over the observed values of a sample, ``(...)``."""
+        values = self.log_score(x, quantum)
+        return values.sum(-1) if mask is None else (values * mask).sum(-1)
+
 
 class _Continuous(Distribution):
     @abstractmethod

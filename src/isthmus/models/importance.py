@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.models.autoencoder import Batch, repeat_batch
+from isthmus.models.autoencoder import Batch
 from isthmus.models.distributions import Normal
 from isthmus.models.priors import StandardNormal
 from isthmus.models.variational import VariationalNetwork
@@ -104,7 +104,7 @@ class Proposal(NamedTuple):
         z = self.mean.unsqueeze(1) + noise @ self.root.mT
         volume = torch.linalg.slogdet(self.root).logabsdet.unsqueeze(1)
         drawn = StandardNormal().log_prob(noise) - volume
-        return _log_likelihood(network, batch, z) + network.prior.log_prob(z) - drawn
+        return network.log_score(z, batch) + network.prior.log_prob(z) - drawn
 
 
 def sharpened(network: VariationalNetwork, batch: Batch, start: Normal | None = None) -> Proposal:
@@ -134,7 +134,7 @@ def _curvature(network: VariationalNetwork, batch: Batch, q: Normal) -> Tensor:
     """Minus the second derivative of log p(x|z), in units of q's scale, ``(n, k, k)``."""
     middle = q.mean.unsqueeze(1)
     z = torch.cat([middle, middle + _STEP * torch.diag_embed(q.scale)], 1)
-    _, slope = _slope(z, lambda codes: _log_likelihood(network, batch, codes))
+    _, slope = _slope(z, lambda codes: network.log_score(codes, batch))
     bend = (slope[:, :1] - slope[:, 1:]) / _STEP * q.scale.unsqueeze(1)
     return torch.nan_to_num((bend + bend.mT) / 2, 0.0, 0.0, 0.0)
 
@@ -143,7 +143,7 @@ def _climbed(network: VariationalNetwork, batch: Batch, z: Tensor, root: Tensor)
     """Codes ``(n, k)`` nearer to the peak of p(x, z)."""
 
     def joint(codes: Tensor) -> Tensor:
-        return _log_likelihood(network, batch, codes) + network.prior.log_prob(codes)
+        return network.log_score(codes, batch) + network.prior.log_prob(codes)
 
     length = torch.ones_like(z[:, :1])
     height, slope = _slope(z.unsqueeze(1), joint)
@@ -165,12 +165,6 @@ def _slope(z: Tensor, function: Callable[[Tensor], Tensor]) -> tuple[Tensor, Ten
         value = function(z)
         (gradient,) = torch.autograd.grad(value.sum(), z)
     return value.detach(), gradient
-
-
-def _log_likelihood(network: VariationalNetwork, batch: Batch, z: Tensor) -> Tensor:
-    """Log p(x|z) of codes ``(n, draws, k)``, ``(n, draws)``, data units."""
-    log_p = network.log_score(z.flatten(0, 1), repeat_batch(batch, z.shape[1]))
-    return log_p.unflatten(0, z.shape[:2])
 
 
 def refined(

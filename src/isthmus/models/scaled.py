@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -28,6 +28,13 @@ class Batch(NamedTuple):
     mask: Tensor | None = None
     variance: Tensor | None = None
     aux: Mapping[str, Tensor] = MappingProxyType({})
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """With every field changed in the same way, such as some of the samples."""
+        target = change(self.target)
+        seen = target if self.seen is self.target else change(self.seen)
+        mask, variance = (None if field is None else change(field) for field in self[2:4])
+        return Batch(target, seen, mask, variance, {k: change(v) for k, v in self.aux.items()})
 
 
 class ScaledNetwork(nn.Module):

@@ -49,7 +49,7 @@ class VariationalNetwork(AutoencoderNetwork):
         return self.posterior(seen).mean
 
     def codes(self, seen: Tensor, noise: Tensor) -> Tensor:
-        return self._weighed(seen, noise)[0]
+        return self._weighed(self.posterior(seen), noise)[0]
 
     def bound(
         self, batch: Batch, noise: Tensor, posterior: Normal | None = None
@@ -63,24 +63,27 @@ class VariationalNetwork(AutoencoderNetwork):
         """
         q = self.posterior(batch.seen) if posterior is None else posterior
         z = torch.addcmul(q.mean.unsqueeze(1), q.scale.unsqueeze(1), noise)
-        log_p = self.log_score(z.flatten(0, 1), repeat_batch(batch, noise.shape[1]))
+        log_p = self.log_score(z, batch)
         divergence = self.prior.divergence(_spread(q), z).sum(-1)
-        return log_p.view(noise.shape[:2]).double().mean(1), divergence.double().mean(1)
+        return log_p.double().mean(1), divergence.double().mean(1)
 
-    def importance_log_weights(self, batch: Batch, noise: Tensor) -> Tensor:
+    def importance_log_weights(
+        self, batch: Batch, noise: Tensor, posterior: Normal | None = None
+    ) -> Tensor:
         """Log p(x|z) + log p(z) - log q(z|x) in data units, ``(batch, draws)``.
 
         Args:
             batch: ``b`` samples.
             noise: standard normal draws, ``(b, draws, k)``.
+            posterior: q, ``(b, k)``; None: the encoder's.
         """
-        z, log_odds = self._weighed(batch.seen, noise)
-        log_p = self.log_score(z.flatten(0, 1), repeat_batch(batch, noise.shape[1]))
-        return log_p.view_as(log_odds) + log_odds
+        q = self.posterior(batch.seen) if posterior is None else posterior
+        z, log_odds = self._weighed(q, noise)
+        return self.log_score(z, batch) + log_odds
 
     def predicted(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
         """As of an autoencoder, by codes that are weighted by what was observed."""
-        z, log_odds = self._weighed(batch.seen, noise)
+        z, log_odds = self._weighed(self.posterior(batch.seen), noise)
         many = repeat_batch(batch, noise.shape[1])
         p = self.observed(z.flatten(0, 1), many)
         log_p = self.compared(p, many).view_as(log_odds)
@@ -90,11 +93,11 @@ class VariationalNetwork(AutoencoderNetwork):
         mean = (weight * means).sum(1)
         return mean, (weight * (within + (means - mean.unsqueeze(1)) ** 2)).sum(1)
 
-    def _weighed(self, seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def _weighed(self, posterior: Normal, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Codes from q(z|x), and log p(z) - log q(z|x) of each, ``(batch, draws)``."""
-        posterior = _spread(self.posterior(seen))
-        z = torch.addcmul(posterior.location, posterior.scale, noise)
-        return z, self.prior.log_prob(z) - posterior.log_prob(z).sum(-1)
+        q = _spread(posterior)
+        z = torch.addcmul(q.location, q.scale, noise)
+        return z, self.prior.log_prob(z) - q.log_prob(z).sum(-1)
 
 
 def _spread(q: Normal) -> Normal:
