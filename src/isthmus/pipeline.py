@@ -447,6 +447,7 @@ class _Stages:
             "architecture": to_json(network.choices_.architecture),
             "epochs": network.choices_.epochs,
             "batch_size": network.choices_.batch_size,
+            "learning_rate": network.choices_.learning_rate,
             "reasons": network.choices_.reasons,
         }
         self.card["training"] = {

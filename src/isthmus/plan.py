@@ -43,7 +43,7 @@ class Plan:
         objective: what a variational autoencoder maximises; None: the ELBO.
         epochs: at most; ``"auto"``: by the number of samples.
         batch_size: samples a step, or ``"auto"``.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's step size, or ``"auto"``: 1e-3, more for large batches.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         seed: of everything random.
@@ -67,7 +67,7 @@ class Plan:
     objective: Objective | None = None
     epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
-    learning_rate: float = 1e-3
+    learning_rate: float | Literal["auto"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
     seed: int = 0

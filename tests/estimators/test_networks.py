@@ -108,12 +108,31 @@ def test_a_bernoulli_is_chosen_for_zeros_and_ones_alone(data):
     assert (chosen == L.Bernoulli()) == facts.binary
 
 
+@both
+@pytest.mark.parametrize(
+    ("batch_size", "given", "rate"),
+    [
+        (16, "auto", 1e-3),
+        (128, "auto", 1e-3),
+        (512, "auto", 2e-3),
+        (10**6, "auto", 4e-3),
+        (512, 1e-3, 1e-3),
+    ],
+)
+def test_large_batches_take_larger_steps_unless_told(kind, batch_size, given, rate):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    settings = SMALL | {"batch_size": batch_size, "learning_rate": given, "epochs": 1}
+    model = kind(2, **settings).fit(x)
+    assert model.history_.rows[0]["learning_rate"] == model.choices_.learning_rate == rate
+    assert ("learning_rate" in model.choices_.reasons) == (given == "auto")
+
+
 @kinds
 @both
 def test_every_kind_of_data_is_fitted_scored_drawn_and_saved(kind, data, tmp_path):
     model = kind(2, **SMALL).fit(data.x)
     assert model.choices_.likelihood == data.likelihood
-    assert set(model.choices_.reasons) == {"likelihood", "batch_size"}
+    assert set(model.choices_.reasons) == {"likelihood", "batch_size", "learning_rate"}
     assert model.measure_ == data.measure
     value, error = model.log_prob(data.x)
     assert np.isfinite(value).all()

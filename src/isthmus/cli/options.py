@@ -67,7 +67,7 @@ _PLAN: dict[str, tuple[Any, Any]] = {
     "objective": (_text("Of a vae: such as 'ELBO(beta=4)', 'ImportanceWeighted(5)'."), None),
     "epochs": (_chosen("Passes over the data, at most, or auto."), "auto"),
     "batch_size": (_chosen("Samples a step, or auto."), "auto"),
-    "learning_rate": (Annotated[float, typer.Option(help="Adam's step size.")], 1e-3),
+    "learning_rate": (_chosen("Adam's step size, or auto: 1e-3, more for large batches."), "auto"),
     "precision": (_chosen("auto, float32 or bfloat16."), "auto"),
     "device": (_chosen("auto, cpu, cuda, ..."), "auto"),
     "seed": (Seed, 0),
@@ -180,7 +180,15 @@ def _parsed(options: dict[str, Any]) -> dict[str, Any]:
 
 def _planned(plan: dict[str, Any]) -> dict[str, Any]:
     counts = {name: number(f"--{name.replace('_', '-')}", plan[name]) for name in _COUNTS}
-    return plan | counts
+    return plan | counts | {"learning_rate": _rate(plan["learning_rate"])}
+
+
+def _rate(text: str) -> float | str:
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        cause = f"--learning-rate should be a number or auto, but got {text!r}"
+        raise UsageError(cause) from None
 
 
 def _size(text: str) -> int | tuple[int, int]:

@@ -29,6 +29,7 @@ from isthmus.models.support import Support
 __all__ = [
     "Choices",
     "choose_architecture",
+    "choose_learning_rate",
     "choose_likelihood",
     "choose_scaling",
     "choose_schedule",
@@ -37,6 +38,9 @@ __all__ = [
 
 _UPDATES = 12_000  # enough for a network of a few layers to settle at Adam's usual rate
 _MOST_LEVELS = 65_536
+_MOST_USUAL = 128  # samples of a batch
+_RATE = 1e-3  # of Adam
+_MOST_GROWTH = 4.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Choices:
     architecture: Architecture
     epochs: int
     batch_size: int
+    learning_rate: float
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -204,8 +209,22 @@ def choose_architecture(facts: Facts) -> tuple[Architecture, str]:
 
 def choose_schedule(n: int) -> tuple[int, int, str]:
     """Epochs and batch size for ``n`` training samples, and why."""
-    batch_size = int(np.clip(2 ** round(math.log2(max(n, 1) / 20)), 16, 128))
+    batch_size = int(np.clip(2 ** round(math.log2(max(n, 1) / 20)), 16, _MOST_USUAL))
     steps = math.ceil(n / batch_size)
     epochs = int(np.clip(math.ceil(_UPDATES / steps), 20, 500))
     reason = f"about {epochs * steps} updates at most; held-out data end training earlier"
     return epochs, batch_size, reason
+
+
+def choose_learning_rate(batch_size: int) -> tuple[float, str]:
+    """Adam's step size for batches of that size, and why.
+
+    1e-3, and beyond the usual 128 samples in proportion to the square root of the batch size, as
+    keeps the course of an adaptive method's training (Malladi et al. 2022, eq. 4), up to 4e-3.
+    """
+    if batch_size <= _MOST_USUAL:
+        return _RATE, "the usual one"
+    growth = min(_MOST_GROWTH, math.sqrt(batch_size / _MOST_USUAL))
+    return float(
+        f"{_RATE * growth:.2g}"
+    ), f"{_RATE:g}, grown with the square root of batches of more than {_MOST_USUAL}"

@@ -40,7 +40,7 @@ class Autoencoder(NetworkEstimator):
         scaling: ``"auto"``: as the likelihood asks; or ``"none"``, ``"unit"``, ``"standard"``.
         epochs: passes over the data, at most.
         batch_size: samples a step.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's step size; ``"auto"``: 1e-3, more for batches of more than 128.
         schedule: ``"constant"``, ``"cosine"``, ``"staged"`` or ``"plateau"``.
         early_stopping: whether held-out samples choose the best epoch and end training.
         patience: epochs without improvement after which it ends.
@@ -79,7 +79,7 @@ class Autoencoder(NetworkEstimator):
         scaling: Literal["auto", "none", "unit", "standard"] = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float | Literal["auto"] = "auto",
         schedule: Literal["constant", "cosine", "staged", "plateau"] = "plateau",
         early_stopping: bool = True,
         patience: int | Literal["auto"] = "auto",
@@ -177,7 +177,7 @@ class VariationalAutoencoder(EvidenceEstimator):
         scaling: ``"auto"``: as the likelihood asks; or ``"none"``, ``"unit"``, ``"standard"``.
         epochs: passes over the data, at most.
         batch_size: samples a step.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's step size; ``"auto"``: 1e-3, more for batches of more than 128.
         schedule: ``"constant"``, ``"cosine"``, ``"staged"`` or ``"plateau"``.
         early_stopping: whether held-out samples choose the best epoch and end training.
         patience: epochs without improvement after which it ends.
@@ -221,7 +221,7 @@ class VariationalAutoencoder(EvidenceEstimator):
         scaling: Literal["auto", "none", "unit", "standard"] = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float | Literal["auto"] = "auto",
         schedule: Literal["constant", "cosine", "staged", "plateau"] = "plateau",
         early_stopping: bool = True,
         patience: int | Literal["auto"] = "auto",

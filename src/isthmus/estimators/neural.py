@@ -20,6 +20,7 @@ from isthmus.errors import IsthmusWarning, UsageError
 from isthmus.estimators.auto import (
     Choices,
     choose_architecture,
+    choose_learning_rate,
     choose_likelihood,
     choose_scaling,
     choose_schedule,
@@ -58,7 +59,7 @@ class NetworkEstimator(PredictiveEstimator):
     corruption: Corruption | None
     epochs: int | Literal["auto"]
     batch_size: int | Literal["auto"]
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     schedule: Literal["constant", "cosine", "staged", "plateau"]
     early_stopping: bool
     patience: int | Literal["auto"]
@@ -180,13 +181,11 @@ class NetworkEstimator(PredictiveEstimator):
             )
         automatic = {"epochs": self.epochs, "batch_size": self.batch_size}
         reasons |= {name: why for name, value in automatic.items() if value == "auto"}
-        return Choices(
-            likelihood,
-            architecture,
-            self.planned_epochs(facts.n),
-            self.planned_batch_size(facts.n),
-            reasons,
-        )
+        batch_size, rate = self.planned_batch_size(facts.n), self.learning_rate
+        if rate == "auto":
+            rate, reasons["learning_rate"] = choose_learning_rate(batch_size)
+        epochs = self.planned_epochs(facts.n)
+        return Choices(likelihood, architecture, epochs, batch_size, rate, reasons)
 
     def _scale(self, train: Inputs, facts: Facts) -> Scaling:
         dense = train.x.toarray() if hasattr(train.x, "toarray") else train.x
@@ -230,7 +229,7 @@ class NetworkEstimator(PredictiveEstimator):
         return Settings(
             epochs=epochs,
             batch_size=self.choices_.batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=self.choices_.learning_rate,
             schedule=self.schedule,
             patience=patience if judged and self.early_stopping else None,
             clip=self.clip,
@@ -248,6 +247,7 @@ class NetworkEstimator(PredictiveEstimator):
             "architecture": to_json(self.choices_.architecture),
             "epochs": self.choices_.epochs,
             "batch_size": self.choices_.batch_size,
+            "learning_rate": self.choices_.learning_rate,
             "reasons": self.choices_.reasons,
             "seed": self.seed_,
             "history": dataclasses.asdict(self.history_),
@@ -262,6 +262,7 @@ class NetworkEstimator(PredictiveEstimator):
             from_json(Architecture, facts["architecture"]),
             int(facts["epochs"]),
             int(facts["batch_size"]),
+            float(facts.get("learning_rate", 1e-3)),  # an older model has none
             dict(facts["reasons"]),
         )
         tensors.setdefault("fill", torch.zeros_like(tensors["quantum"]))  # of an older model

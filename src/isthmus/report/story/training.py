@@ -26,7 +26,8 @@ def choices(teller: Teller) -> Section | None:
     reasons = chosen["reasons"] | _within(teller.card)
     rows = tuple(
         (name.replace("_", " "), shown(chosen[name]), _plain(reasons.get(name, "as asked")))
-        for name in ("likelihood", "architecture", "epochs", "batch_size")
+        for name in ("likelihood", "architecture", "epochs", "batch_size", "learning_rate")
+        if name in chosen  # an older run has no learning rate
     )
     table = Table(("setting", "value", "why"), rows)
     return Section("What was chosen, and why", (), (table,))
