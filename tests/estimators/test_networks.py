@@ -115,7 +115,7 @@ def test_a_bernoulli_is_chosen_for_zeros_and_ones_alone(data):
         (16, "auto", 1e-3),
         (128, "auto", 1e-3),
         (512, "auto", 2e-3),
-        (10**6, "auto", 4e-3),
+        (10**6, "auto", 2e-3),
         (512, 1e-3, 1e-3),
     ],
 )
