@@ -48,7 +48,7 @@ def train(
         learning_rate=task.learning_rate,
         early_stopping=keep,
         precision=precision,
-        device="cpu",
+        device=task.device,
         random_state=task.seed,
     )
     with tempfile.TemporaryDirectory() as folder:
