@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,4 +92,5 @@ def _measured(work: Callable[[Any], Any], part: Any, share: float) -> tuple[Slic
 
 def _cpu() -> float:
     """Seconds of all processors that this process and those it has waited for have used."""
-    return sum(os.times()[:4])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

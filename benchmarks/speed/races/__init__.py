@@ -10,6 +10,8 @@ RACES = (
     "epoch",
     "fit",
     "logp",
+    "encode",
+    "svd",
 )
 
 
