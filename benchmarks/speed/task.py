@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 WIDTH, LATENT = 500, 20
+CHANNELS, NOISE = (16, 32, 64), 0.3  # of the convolutional one, and of what it takes away
 
 Pace = Callable[[], None]
 Train = Callable[..., list[float]]

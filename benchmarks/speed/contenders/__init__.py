@@ -60,4 +60,17 @@ CONTENDERS = {
         "isthmus, auto, validated and checkpointed every epoch",
         options={"precision": "auto", "keep": True},
     ),
+    "denoiser-plain": Contender("denoiser", "plain torch, DataLoader", 128, {"resident": False}),
+    "denoiser-resident": Contender("denoiser", "data resident, fused Adam, float32", 128),
+    "denoiser-channels-last": Contender(
+        "denoiser", "data resident, channels last", 128, {"channels_last": True}
+    ),
+    "denoiser-bfloat16": Contender("denoiser", "data resident, bfloat16", 128, {"bfloat16": True}),
+    "denoiser-compiled": Contender("denoiser", "data resident, compiled", 128, {"compiled": True}),
+    "denoiser-isthmus-float32": Contender(
+        "isthmus_denoiser", "isthmus, precision='float32'", 128, {"precision": "float32"}
+    ),
+    "denoiser-isthmus-auto": Contender(
+        "isthmus_denoiser", "isthmus, precision='auto'", 128, {"precision": "auto"}
+    ),
 }

@@ -10,6 +10,8 @@ RACES = (
     "epoch",
     "fit",
     "logp",
+    "small",
+    "convolutional",
     "encode",
     "svd",
 )
