@@ -17,7 +17,7 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any, TextIO
 
-from speed.machine import cores, peak_gb
+from speed.machine import cores, forget_peak, peak_gb
 from speed.turns import Timed
 
 Work = Callable[[], Mapping[str, Any]]
@@ -62,6 +62,7 @@ def main() -> None:
     stream = answers()
     prepare = getattr(import_module(arguments.module), arguments.function)
     work: Work = prepare(**arguments.given)
+    forget_peak()
     before, began, cpu = peak_gb(), time.perf_counter(), time.process_time()
     told = work()
     seconds, used = time.perf_counter() - began, time.process_time() - cpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
@@ -58,6 +59,12 @@ def peak_gb() -> float:
     if not path.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return int(path.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
+
+
+def forget_peak() -> None:
+    """Let :func:`peak_gb` count from now on; without effect where the kernel does not allow it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def say(line: str) -> None:

@@ -32,8 +32,8 @@ class Timed:
     Attributes:
         seconds: by the clock.
         cpu: of all processors.
-        peak_gb: the most memory that its process had.
-        before_gb: the most it had before the work.
+        peak_gb: the most memory that its process had while it worked.
+        before_gb: what it had before.
         told: what came of it.
     """
 

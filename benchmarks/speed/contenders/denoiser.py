@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
@@ -16,7 +17,11 @@ SIDE = 28
 
 
 class Denoiser(nn.Module):
-    """Convolutions 16-32-64 of stride 2, a code, and upsampled convolutions back to logits."""
+    """Convolutions 16-32-64 of stride 2, a code, and upsampled convolutions back to logits.
+
+    Weights are drawn as isthmus draws them (Glorot & Bengio 2010, for rectifiers): by torch's own
+    habit the first epochs' losses are a third higher, and the table's would not compare.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +38,10 @@ class Denoiser(nn.Module):
             *(nn.Upsample(14), nn.Conv2d(b, a, 3, 1, 1), nn.ReLU()),
             *(nn.Upsample(28), nn.Conv2d(a, 1, 3, 1, 1)),
         )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight, math.sqrt(2))
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean cross-entropy, nats an image, of clean images ``(batch, 1, 28, 28)`` in [0, 1]."""

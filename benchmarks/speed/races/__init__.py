@@ -14,6 +14,8 @@ RACES = (
     "convolutional",
     "encode",
     "svd",
+    "neighbours",
+    "start",
 )
 
 
