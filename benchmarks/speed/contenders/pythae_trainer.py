@@ -12,26 +12,30 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
-from torch import Tensor
+from torch import Tensor, nn
 
 from speed import network
 from speed.task import LATENT, Pace, Task
 
 
-class _Encoder(BaseEncoder):
-    def __init__(self, d: int) -> None:
+class Encoder(BaseEncoder):
+    """Layers that give means and log variances side by side."""
+
+    def __init__(self, layers: nn.Module) -> None:
         BaseEncoder.__init__(self)
-        self.layers = network.encoder(d)
+        self.layers = layers
 
     def forward(self, x: Tensor) -> ModelOutput:
         mean, log_variance = self.layers(x).chunk(2, -1)
         return ModelOutput(embedding=mean, log_covariance=log_variance)
 
 
-class _Decoder(BaseDecoder):
-    def __init__(self, d: int) -> None:
+class Decoder(BaseDecoder):
+    """Layers that give logits."""
+
+    def __init__(self, layers: nn.Module) -> None:
         BaseDecoder.__init__(self)
-        self.layers = network.decoder(d)
+        self.layers = layers
 
     def forward(self, z: Tensor) -> ModelOutput:
         return ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
@@ -40,7 +44,7 @@ class _Decoder(BaseDecoder):
 def model(d: int = 784) -> VAE:
     """The VAE of pythae with the layers of the race's network, for images of ``d`` values."""
     config = VAEConfig(input_dim=(d,), latent_dim=LATENT, reconstruction_loss="bce")
-    return VAE(config, encoder=_Encoder(d), decoder=_Decoder(d))
+    return VAE(config, encoder=Encoder(network.encoder(d)), decoder=Decoder(network.decoder(d)))
 
 
 class _Paced(TrainingCallback):

@@ -16,6 +16,7 @@ RACES = (
     "svd",
     "neighbours",
     "start",
+    "memory",
 )
 
 
