@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from speed.machine import cores, forget_peak, peak_gb
-from speed.turns import Timed
+from speed.turns import Entrant, Timed
 
 Work = Callable[[], Mapping[str, Any]]
 
@@ -44,6 +44,11 @@ def alone(prepare: Callable[..., Work], **given: Any) -> Timed:
     if done.returncode:
         raise RuntimeError(f"{prepare.__qualname__} failed:\n{done.stderr[-3000:]}")
     return Timed(**json.loads(done.stdout))
+
+
+def apart(what: str, prepare: Callable[..., Work], **given: Any) -> Entrant:
+    """A contender that works :func:`alone` in every round."""
+    return Entrant(what, lambda _: alone(prepare, **given))
 
 
 def answers() -> TextIO:

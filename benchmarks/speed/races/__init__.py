@@ -14,6 +14,7 @@ RACES = (
     "convolutional",
     "encode",
     "svd",
+    "maps",
     "neighbours",
     "start",
     "memory",

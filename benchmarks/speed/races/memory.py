@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from speed.alone import Work, alone
+from speed.alone import Work, alone, apart
 from speed.heats import Heat, Limit, Race, chosen, heat
-from speed.turns import Entrant, in_turn
+from speed.turns import in_turn
 
 SHAPES = {"float32": (400_000, 256), "uint8": (400_000, 784)}
 WIDTH, LATENT, BATCH = 200, 10, 1000
@@ -30,11 +29,10 @@ def run(options: argparse.Namespace) -> list[Heat]:
 def _heat(dtype: str, options: argparse.Namespace) -> Heat:
     n, d = options.samples or SHAPES[dtype][0], SHAPES[dtype][1]
     size = n * d * np.dtype(dtype).itemsize / 1e9
-    given = {"n": n, "d": d, "dtype": dtype}
     names = {name: f"{name}-{dtype}" for name in ENTRANTS}
     kept = chosen(names.values(), options.only)
     entrants = {
-        names[name]: Entrant(what, partial(_alone, prepare, given))
+        names[name]: apart(what, prepare, n=n, d=d, dtype=dtype)
         for name, (what, prepare) in ENTRANTS.items()
         if names[name] in kept
     }
@@ -47,10 +45,6 @@ def _heat(dtype: str, options: argparse.Namespace) -> Heat:
     work = f"an epoch of {n:,} x {d} {dtype}"
     notes = {"the data, GB": size, "the interpreter with torch, GB": bare}
     return heat(work, results, names["resident"], notes)
-
-
-def _alone(prepare: Prepare, given: dict[str, Any], _: int) -> Any:
-    return alone(prepare, **given)
 
 
 def nothing() -> Work:

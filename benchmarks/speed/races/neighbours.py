@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
-from speed.alone import Work, alone
+from speed.alone import Work, apart
 from speed.codes import main_axes
 from speed.heats import Goal, Heat, Limit, Race, chosen, heat
-from speed.turns import Entrant, Timed, in_turn
+from speed.turns import Timed, in_turn
 
 NEAR = 15
 ROWS = 1024  # of the map's samples, for which scikit-learn ranks all others
@@ -44,10 +43,7 @@ def _heat(
     rounds: int,
     only: list[str] | None,
 ) -> Heat:
-    entrants = {
-        name: Entrant(table[name][0], partial(_alone, table[name][1], given))
-        for name in chosen(table, only)
-    }
+    entrants = {name: apart(*table[name], **given) for name in chosen(table, only)}
     results, answers = in_turn(entrants, range(rounds))
     for name, result in results.items():
         last: Timed = answers[name][-1]
@@ -57,10 +53,6 @@ def _heat(
         told = {figure: value for figure, value in last.told.items() if figure != "of"}
         result["told"] |= {PEAK: last.peak_gb, "before, GB": last.before_gb, **told}
     return heat(work, results, than)
-
-
-def _alone(prepare: Prepare, given: dict[str, Any], _: int) -> Timed:
-    return alone(prepare, **given)
 
 
 def our_quality(data: str, n: int) -> Work:
