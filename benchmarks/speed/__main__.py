@@ -8,17 +8,33 @@ import signal
 import sys
 from pathlib import Path
 
+import torch
+
 from speed import machine, races, tables
+from speed.task import MNIST
 
 HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parent
+UNFED = ("start", "memory")  # races that make their data
 
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no contender is left
     options = _arguments()
-    for name in races.RACES if options.race == "all" else (options.race,):
-        _run(name, options)
+    try:
+        for name in _asked(options):
+            _run(name, options)
+    except RuntimeError as error:  # a contender's, with the end of its log
+        sys.exit(f"error: {error}")
+
+
+def _asked(options: argparse.Namespace) -> list[str]:
+    """The races to run: of all, that of GPUs only where there is one."""
+    if options.race == "epoch" and options.device not in (None, "cpu"):
+        return ["gpu"]
+    if options.race != "all":
+        return [options.race]
+    return [name for name in races.RACES if name != "gpu" or torch.cuda.is_available()]
 
 
 def _run(name: str, options: argparse.Namespace) -> None:
@@ -41,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of each contender, where the race has rounds")
     parser.add_argument("--epochs", type=int, help="where the race trains")
     parser.add_argument("--samples", type=int, help="fewer or more than the race's own number")
+    parser.add_argument("--device", help="of the races epoch and gpu: cuda, cuda:1, or cpu")
     parser.add_argument(
         "--data",
         type=lambda path: Path(path).resolve(),
@@ -48,7 +65,10 @@ def _arguments() -> argparse.Namespace:
         help="folder with MNIST's four idx files",
     )
     parser.add_argument("--page", type=Path, help="a Markdown page to write")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.race not in UNFED and not (options.data / MNIST[0]).exists():
+        parser.error(f"{options.data} has no {MNIST[0]}; name MNIST's folder by --data")
+    return options
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def last_step(trainer: Trainer, gradient: Tensor) -> None:
         os._exit(0)
 
 
-Trainer._step = last_step  # type: ignore[method-assign] # to be seen from outside
+Trainer._step = last_step  # type: ignore[assignment, method-assign] # seen from outside
 try:
     main()
 finally:

@@ -38,12 +38,14 @@ class Heat:
         than: the contender by whose time the others' are divided.
         results: by contender.
         notes: what there is to say of the heat as a whole.
+        trial: whether it only shows that the script runs, and meets no goals.
     """
 
     work: str
     than: str
     results: Mapping[str, Result]
     notes: Mapping[str, Any]
+    trial: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,10 +88,16 @@ class Race:
 
 
 def heat(
-    work: str, results: Mapping[str, Result], than: str, notes: Mapping[str, Any] | None = None
+    work: str,
+    results: Mapping[str, Result],
+    than: str,
+    notes: Mapping[str, Any] | None = None,
+    *,
+    trial: bool = False,
 ) -> Heat:
     """A heat whose reference is ``than``, or the first contender where that one is absent."""
-    return Heat(work, than if than in results else next(iter(results)), results, notes or {})
+    there = than if than in results else next(iter(results))
+    return Heat(work, there, results, notes or {}, trial)
 
 
 def chosen(names: Iterable[str], only: Sequence[str] | None) -> list[str]:

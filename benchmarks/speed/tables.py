@@ -100,7 +100,7 @@ def _number(value: Any) -> str:
 def _goal(goal: Goal | Limit, heats: Sequence[Heat]) -> str | None:
     """Whether a goal was met; None where its contenders did not run."""
     for heat in heats:
-        if (found := _found(goal, heat.results)) is not None:
+        if not heat.trial and (found := _found(goal, heat.results)) is not None:
             value, told = found
             verdict = "met" if value <= goal.most else "missed"
             return f"- {goal.who} {told}: {value:.3g}; goal at most {goal.most:.3g}, {verdict}"

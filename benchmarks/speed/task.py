@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+MNIST = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 WIDTH, LATENT = 500, 20
 CHANNELS, NOISE = (16, 32, 64), 0.3  # of the convolutional one, and of what it takes away
 
@@ -98,8 +99,7 @@ def load(
 
 def digits(folder: Path) -> tuple[Tensor, Tensor]:
     """MNIST's images: training ``(60000, 784)`` and test ``(10000, 784)``, uint8."""
-    names = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
-    train, test = (_images(folder / name) for name in names)
+    train, test = (_images(folder / name) for name in MNIST)
     return train, test
 
 

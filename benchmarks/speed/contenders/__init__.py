@@ -26,6 +26,10 @@ CONTENDERS = {
         "the same, products by oneDNN, gradients kept in place",
         options={"tuned": True},
     ),
+    "cuda-graph": Contender("cuda_graph", "loop by hand, its step one CUDA graph, float32"),
+    "cuda-graph-bfloat16": Contender(
+        "cuda_graph", "loop by hand, its step one CUDA graph, bfloat16", options={"bfloat16": True}
+    ),
     "isthmus-float32": Contender(
         "isthmus_estimator",
         "isthmus, precision='float32'",

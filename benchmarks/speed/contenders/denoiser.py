@@ -41,7 +41,7 @@ class Denoiser(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight, math.sqrt(2))
-                nn.init.zeros_(layer.bias)
+                nn.init.constant_(layer.get_parameter("bias"), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean cross-entropy, nats an image, of clean images ``(batch, 1, 28, 28)`` in [0, 1]."""
@@ -72,7 +72,7 @@ def train(
     torch.manual_seed(task.seed)
     network: nn.Module = Denoiser()
     if channels_last:
-        network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=task.learning_rate, fused=resident)
     called = torch.compile(network) if compiled else network
     layout = torch.channels_last if channels_last else torch.contiguous_format

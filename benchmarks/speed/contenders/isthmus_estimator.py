@@ -26,7 +26,7 @@ class _Paced(FlatParameters):
 def keep_pace(pace: Pace) -> None:
     """Have the training loop call ``pace`` once a step."""
     _Paced.pace = staticmethod(pace)
-    loop.FlatParameters = _Paced
+    loop.FlatParameters = _Paced  # type: ignore[attr-defined]
 
 
 def train(

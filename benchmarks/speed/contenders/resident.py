@@ -22,7 +22,7 @@ def train(task: Task, pace: Pace, *, tuned: bool = False) -> list[float]:
     if tuned:
         # Without AMX, oneDNN makes no use of the permission: its products stay in float32.
         assert not torch.cpu._is_amx_tile_supported()
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
     data = task.train.to(task.device)
     network = VariationalAutoencoder(task.d).to(task.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=task.learning_rate, fused=True)

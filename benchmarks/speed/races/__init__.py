@@ -18,6 +18,7 @@ RACES = (
     "neighbours",
     "start",
     "memory",
+    "gpu",
 )
 
 

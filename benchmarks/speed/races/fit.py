@@ -12,7 +12,7 @@ NAMES = ("resident", "isthmus-float32-kept", "isthmus-auto-kept")
 
 def run(options: argparse.Namespace) -> list[Heat]:
     course = Course(options.data, options.epochs or 10, options.samples or 60_000)
-    found = fits_in_turn(chosen(NAMES, options.only), course, options.rounds or 3)
+    found = fits_in_turn(chosen(NAMES, options.only), course, options.rounds or 2)
     return [heat(f"{course.epochs} epochs", found, "resident")]
 
 

@@ -8,7 +8,7 @@ from speed.heats import Goal, Heat, Race, chosen, heat
 from speed.paced import Course, fits_in_turn
 from speed.task import cells
 
-NAMES = ("pythae", "resident", "isthmus-float32", "isthmus-auto")
+NAMES = ("pythae", "resident", "isthmus-auto")
 
 
 def run(options: argparse.Namespace) -> list[Heat]:
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> list[Heat]:
 RACE = Race(
     "Small data",
     run,
-    (Goal("isthmus-auto", "pythae", 0.4), Goal("isthmus-float32", "pythae", 0.4)),
+    (Goal("isthmus-auto", "pythae", 0.4),),
     "The variational autoencoder 2352-500-500-20, batches of 100; a time is that of the training "
     "without\nthe imports, but with all that a fit does before its first step and after its last.",
 )
