@@ -30,7 +30,7 @@ def main() -> None:
 
 def _asked(options: argparse.Namespace) -> list[str]:
     """The races to run: of all, that of GPUs only where there is one."""
-    if options.race == "epoch" and options.device not in (None, "cpu"):
+    if options.race == "epoch" and options.device == "cuda":
         return ["gpu"]
     if options.race != "all":
         return [options.race]
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of each contender, where the race has rounds")
     parser.add_argument("--epochs", type=int, help="where the race trains")
     parser.add_argument("--samples", type=int, help="fewer or more than the race's own number")
-    parser.add_argument("--device", help="of the races epoch and gpu: cuda, cuda:1, or cpu")
+    parser.add_argument("--device", choices=("cuda", "cpu"), help="of the races epoch and gpu")
     parser.add_argument(
         "--data",
         type=lambda path: Path(path).resolve(),
