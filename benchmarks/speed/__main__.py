@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -38,7 +39,11 @@ def _asked(options: argparse.Namespace) -> list[str]:
 
 
 def _run(name: str, options: argparse.Namespace) -> None:
+    """One race; of another number of samples than its own it has a file and a section apart."""
     race, facts = races.load(name), machine.describe()
+    if options.samples:
+        race = replace(race, title=f"{race.title}, {options.samples:,} samples")
+        name = f"{name}-{options.samples}"
     heats = race.run(options)
     record = {"machine": facts, "heats": [heat.to_json() for heat in heats]}
     results = HERE / "results"
@@ -53,7 +58,9 @@ def _run(name: str, options: argparse.Namespace) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Speed of isthmus and its peers.")
     parser.add_argument("race", choices=(*races.RACES, "all"))
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these contenders; not of logp and start"
+    )
     parser.add_argument("--rounds", type=int, help="of each contender, where the race has rounds")
     parser.add_argument("--epochs", type=int, help="where the race trains")
     parser.add_argument("--samples", type=int, help="fewer or more than the race's own number")

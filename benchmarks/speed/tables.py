@@ -60,13 +60,16 @@ each table.
 
 def put(section: str, page: Path) -> None:
     """Put a section into the documentation's page, where the one of that title is, or last."""
-    title = section.splitlines()[0].split(" (")[0]
     text = page.read_text(encoding="utf-8") if page.exists() else FOREWORD
     parts = re.split(r"(?m)^(?=## )", text)
-    places = [i for i, part in enumerate(parts) if part.startswith(title)]
+    places = [i for i, part in enumerate(parts) if _title(part) == _title(section)]
     place = places[0] if places else len(parts)
     parts[place : place + 1] = [section]
     page.write_text("\n\n".join(p.rstrip("\n") for p in parts) + "\n", encoding="utf-8")
+
+
+def _title(section: str) -> str:
+    return section.partition("\n")[0].partition(" (")[0]
 
 
 def _pace(slice_: Slice, measure: str) -> float:
