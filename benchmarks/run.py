@@ -1,9 +1,8 @@
 """Prepare the benchmarks' own environment, ``.venv-bench``, and run them in it.
 
 python benchmarks/run.py epoch            one epoch of a VAE, isthmus and its peers in turn
-python benchmarks/run.py fit              ten whole epochs, from the start of the interpreter
-python benchmarks/run.py logp             log p(x) by as many draws, and to a given error
 python benchmarks/run.py epoch --only resident isthmus-auto --epochs 3
+python benchmarks/run.py --help           the other races, and their options
 """
 
 from __future__ import annotations

@@ -1,21 +1,17 @@
-"""How far maps can be trusted, and what measuring it costs.
+"""How far maps can be trusted. What measuring it costs: ``benchmarks/run.py neighbours``.
 
-``quality``: trustworthiness, continuity and recall of 70,000 x 20 codes of MNIST (truncated SVD)
-on their two main axes, exact, beside scikit-learn's distances with ranks by sorting, as in its
-``trustworthiness`` but block by block: that holds n x n. Of it 1,024 rows are timed and scaled up.
 ``stability``: of codes with and without structure, from other seeds of the same start on the main
 axes, from random starts, and from four fifths of the samples. ``placing``: a sixth of the samples
 placed on the map of the others: how many of their 15 nearest codes are their neighbours on it, and
 how many labels these neighbours give.
 
-    python benchmarks/quality/maps.py [quality stability placing] [--data ../shared/data]
+    python benchmarks/quality/maps.py [stability placing] [--data ../shared/data]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus import load
@@ -33,7 +28,6 @@ from isthmus.analysis.maps import latent_map
 from isthmus.analysis.placing import place
 from isthmus.analysis.stability import map_stability
 
-ROWS = 1024
 NEAR = 15
 
 
@@ -42,49 +36,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", default=sorted(PARTS), metavar="PART")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--samples", type=int, default=70_000, help="of MNIST, for the quality")
     arguments = parser.parse_args()
     for part in arguments.parts:
         for found in PARTS[part](arguments):
             print(json.dumps({"part": part, **found}), flush=True)
-
-
-def cost_of_quality(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Seconds and memory of all three measures, and of scikit-learn's way to two of them."""
-    codes, _ = mnist(arguments.data, arguments.samples)
-    drawn = latent_map(codes, method="pca").points.astype(np.float64)
-    n, before = len(codes), memory()
-    ours, found = timed(lambda: quality(codes, drawn, NEAR))
-    peak = memory()
-    theirs, _ = timed(lambda: [ranks(a, b) for a, b in ((codes, drawn), (drawn, codes))])
-    theirs *= n / ROWS
-    yield {
-        "samples": n,
-        "trustworthiness": round(found.trustworthiness, 4),
-        "continuity": round(found.continuity, 4),
-        "recall": round(found.neighbour_recall, 4),
-        "seconds": round(ours, 1),
-        "sklearn_seconds_scaled": round(theirs, 1),
-        "ratio": round(ours / theirs, 3),
-        "peak_gb": round(peak, 2),
-        "peak_gb_before": round(before, 2),
-    }
-
-
-def ranks(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Ranks among ``high`` of the neighbours on ``low``, of the first rows; by sorting."""
-    near = (
-        NearestNeighbors(n_neighbors=NEAR).fit(low).kneighbors(low[:ROWS], return_distance=False)
-    )
-
-    def sorted_ranks(distances: np.ndarray, first: int) -> np.ndarray:
-        order = np.argsort(distances, axis=1)
-        rank = np.empty_like(order)
-        rows = np.arange(len(order))[:, None]
-        rank[rows, order] = np.arange(order.shape[1])
-        return rank[rows, near[first : first + len(order)]]
-
-    return np.vstack(list(pairwise_distances_chunked(high[:ROWS], high, reduce_func=sorted_ranks)))
 
 
 def stabilities(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -179,12 +134,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, answer
 
 
-def memory() -> float:
-    """The most memory that this process has had so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-PARTS = {"quality": cost_of_quality, "stability": stabilities, "placing": placings}
+PARTS = {"stability": stabilities, "placing": placings}
 
 
 if __name__ == "__main__":

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import resource
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("isthmus", "torch", "numpy", "pythae", "lightning", "scvi-tools")
+PACKAGES = (
+    "isthmus",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pythae",
+    "pyod",
+    "lightning",
+    "scvi-tools",
+    "keras",
+    "jax",
+    "openTSNE",
+    "umap-learn",
+)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,6 +48,28 @@ def cores() -> int:
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
+
+
+def peak_gb() -> float:
+    """The most memory that this process has had so far, in GB.
+
+    The kernel's ``ru_maxrss`` would count what the parent had when it started this process.
+    """
+    path = Path("/proc/self/status")
+    if not path.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return int(path.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
+
+
+def forget_peak() -> None:
+    """Let :func:`peak_gb` count from now on; without effect where the kernel does not allow it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def say(line: str) -> None:
+    """Tell the one who waits."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def busy() -> float:

@@ -9,25 +9,29 @@ from torch import Generator, Tensor, nn
 from speed.task import LATENT, WIDTH
 
 
-def encoder(n_outputs: int = 2 * LATENT) -> nn.Sequential:
-    return _stack(784, WIDTH, WIDTH, n_outputs)
+def encoder(d: int = 784) -> nn.Sequential:
+    return _stack(d, WIDTH, WIDTH, 2 * LATENT)
 
 
-def decoder() -> nn.Sequential:
-    return _stack(LATENT, WIDTH, WIDTH, 784)
+def decoder(d: int = 784) -> nn.Sequential:
+    return _stack(LATENT, WIDTH, WIDTH, d)
 
 
 class VariationalAutoencoder(nn.Module):
-    """Encoder and decoder; called with images in [0, 1], it gives their mean loss in nats."""
+    """Encoder and decoder; called with images in [0, 1], it gives their mean loss in nats.
 
-    def __init__(self) -> None:
+    Args:
+        d: values of an image.
+    """
+
+    def __init__(self, d: int = 784) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder(), decoder()
+        self.encoder, self.decoder = encoder(d), decoder(d)
 
     def forward(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """-E_q log p(x|z) + KL(q(z|x) || p(z)), a scalar, for images ``(batch, 784)``."""
+        """-E_q log p(x|z) + KL(q(z|x) || p(z)), a scalar, for images ``(batch, d)``."""
         mean, log_variance = self.encoder(x).chunk(2, -1)
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator, device=x.device)
         logits = self.decoder(torch.addcmul(mean, torch.exp(0.5 * log_variance), noise))
         divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
         cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")

@@ -1,4 +1,4 @@
-"""What every contender is asked to do, and who the contenders are."""
+"""What every contender that trains is asked to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+MNIST = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 WIDTH, LATENT = 500, 20
+CHANNELS, NOISE = (16, 32, 64), 0.3  # of the convolutional one, and of what it takes away
 
 Pace = Callable[[], None]
 Train = Callable[..., list[float]]
@@ -21,15 +23,16 @@ Train = Callable[..., list[float]]
 
 @dataclass(frozen=True)
 class Task:
-    """A VAE 784-500-500-20 and back, softplus, Bernoulli cross-entropy on grey MNIST, Adam.
+    """A VAE d-500-500-20 and back, softplus, Bernoulli cross-entropy on grey values, Adam.
 
     Attributes:
-        train: training images ``(60000, 784)``, uint8.
-        test: held-out images ``(10000, 784)``, uint8.
+        train: training images ``(n, d)``, uint8.
+        test: held-out images ``(m, d)``, uint8.
         epochs: passes over the training images.
         batch_size: images a step.
         learning_rate: Adam's step size.
         seed: of the weights, the order and the noise.
+        device: where to train.
     """
 
     train: Tensor
@@ -38,6 +41,12 @@ class Task:
     batch_size: int = 100
     learning_rate: float = 1e-3
     seed: int = 0
+    device: str = "cpu"
+
+    @property
+    def d(self) -> int:
+        """Values of an image."""
+        return self.train.shape[1]
 
 
 @dataclass(frozen=True)
@@ -62,58 +71,54 @@ class Contender:
         return train
 
 
-CONTENDERS = {
-    "pythae": Contender("pythae_trainer", "pythae, BaseTrainer"),
-    "lightning": Contender("lightning_trainer", "Lightning Trainer, DataLoader(TensorDataset)"),
-    "scvi": Contender("scvi_loader", "Lightning Trainer, scvi-tools' AnnDataLoader"),
-    "resident": Contender("resident", "bare torch loop, data resident, fused Adam, float32"),
-    "resident-tuned": Contender(
-        "resident",
-        "the same, products by oneDNN, gradients kept in place",
-        options={"tuned": True},
-    ),
-    "isthmus-float32": Contender(
-        "isthmus_estimator",
-        "isthmus, precision='float32'",
-        options={"precision": "float32"},
-    ),
-    "isthmus-auto": Contender(
-        "isthmus_estimator", "isthmus, precision='auto'", options={"precision": "auto"}
-    ),
-    "isthmus-float32-compiled": Contender(
-        "isthmus_estimator",
-        "isthmus, precision='float32', compiled",
-        options={"precision": "float32", "compile": True},
-    ),
-    "isthmus-auto-compiled": Contender(
-        "isthmus_estimator",
-        "isthmus, precision='auto', compiled",
-        options={"precision": "auto", "compile": True},
-    ),
-    "isthmus-auto-512": Contender(
-        "isthmus_estimator",
-        "isthmus, precision='auto', batch 512",
-        batch_size=512,
-        options={"precision": "auto"},
-    ),
-    "isthmus-float32-kept": Contender(
-        "isthmus_estimator",
-        "isthmus, float32, validated and checkpointed every epoch",
-        options={"precision": "float32", "keep": True},
-    ),
-    "isthmus-auto-kept": Contender(
-        "isthmus_estimator",
-        "isthmus, auto, validated and checkpointed every epoch",
-        options={"precision": "auto", "keep": True},
-    ),
-}
+def load(
+    folder: Path,
+    contender: Contender,
+    epochs: int,
+    seed: int = 0,
+    *,
+    samples: int | None = None,
+    images: str = "digits",
+    device: str = "cpu",
+) -> Task:
+    """The task for one contender.
+
+    Args:
+        folder: with MNIST's four idx files.
+        contender: who is to do it.
+        epochs: passes over the images.
+        seed: of all that is random.
+        samples: images to train on, at most; None: all.
+        images: ``"digits"``: MNIST's; ``"cells"``: see :func:`cells`.
+        device: where to train.
+    """
+    train, test = (cells(folder)[0],) * 2 if images == "cells" else digits(folder)
+    few = train[:samples]
+    return Task(few, test, epochs, contender.batch_size, seed=seed, device=device)
 
 
-def load(folder: Path, contender: Contender, epochs: int, seed: int) -> Task:
-    """The task for one contender, from a folder with MNIST's four idx files."""
-    train = _images(folder / "train-images-idx3-ubyte.gz")
-    test = _images(folder / "t10k-images-idx3-ubyte.gz")
-    return Task(train, test, epochs, contender.batch_size, seed=seed)
+def digits(folder: Path) -> tuple[Tensor, Tensor]:
+    """MNIST's images: training ``(60000, 784)`` and test ``(10000, 784)``, uint8."""
+    train, test = (_images(folder / name) for name in MNIST)
+    return train, test
+
+
+def cells(folder: Path) -> tuple[Tensor, str]:
+    """844 images 28 x 28 x 3 as ``(844, 2352)``, uint8, and what they are.
+
+    The cells of ``../cells/ucsf_neuron_if_28.npz``; where that file is not, soft spots of colour.
+    """
+    path = folder.parent / "cells" / "ucsf_neuron_if_28.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as file:
+            return torch.from_numpy(file["X"].reshape(-1, 2352)), "images of cells"
+    rng = np.random.default_rng(0)
+    places = rng.uniform(4, 24, (844, 3, 2, 1, 1))  # of three spots, one in each colour
+    squared = ((np.indices((28, 28)) - places) ** 2).sum(axis=2)
+    light = np.exp(-squared / rng.uniform(4, 40, (844, 3, 1, 1)))
+    light += rng.random(light.shape) / 8
+    spots = (255 * light / light.max()).astype(np.uint8).transpose(0, 2, 3, 1)
+    return torch.from_numpy(spots.reshape(844, -1)), "images of spots"
 
 
 def _images(path: Path) -> Tensor:

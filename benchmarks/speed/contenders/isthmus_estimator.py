@@ -23,6 +23,12 @@ class _Paced(FlatParameters):
         super().refresh()
 
 
+def keep_pace(pace: Pace) -> None:
+    """Have the training loop call ``pace`` once a step."""
+    _Paced.pace = staticmethod(pace)
+    loop.FlatParameters = _Paced  # type: ignore[attr-defined]
+
+
 def train(
     task: Task, pace: Pace, *, precision: str, keep: bool = False, compile: bool = False
 ) -> list[float]:
@@ -35,8 +41,7 @@ def train(
         compile: the training step, as isthmus does of itself from 20,000 steps on.
         keep: judge the test images and write a checkpoint after every epoch.
     """
-    _Paced.pace = staticmethod(pace)
-    loop.FlatParameters = _Paced
+    keep_pace(pace)
     model = isthmus.VariationalAutoencoder(
         latent_dim=LATENT,
         likelihood=isthmus.Bernoulli(),
@@ -48,7 +53,7 @@ def train(
         learning_rate=task.learning_rate,
         early_stopping=keep,
         precision=precision,
-        device="cpu",
+        device=task.device,
         random_state=task.seed,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,7 @@ class Module(lightning.LightningModule):
     def __init__(self, task: Task, images: Callable[[Any], Tensor]) -> None:
         super().__init__()
         self.task, self.images = task, images
-        self.network = VariationalAutoencoder()
+        self.network = VariationalAutoencoder(task.d)
 
     def training_step(self, batch: Any, index: int) -> Tensor:
         """The loss of a batch, logged as an epoch's mean."""
@@ -60,7 +60,8 @@ def fit(
     """Train on any loader's batches."""
     paced = Paced(pace)
     trainer = lightning.Trainer(
-        accelerator="cpu",
+        accelerator="cpu" if task.device == "cpu" else "gpu",
+        devices=1,
         max_epochs=task.epochs,
         logger=False,
         enable_checkpointing=False,

@@ -12,34 +12,39 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
-from torch import Tensor
+from torch import Tensor, nn
 
 from speed import network
 from speed.task import LATENT, Pace, Task
 
 
-class _Encoder(BaseEncoder):
-    def __init__(self) -> None:
+class Encoder(BaseEncoder):
+    """Layers that give means and log variances side by side."""
+
+    def __init__(self, layers: nn.Module) -> None:
         BaseEncoder.__init__(self)
-        self.layers = network.encoder()
+        self.layers = layers
 
     def forward(self, x: Tensor) -> ModelOutput:
         mean, log_variance = self.layers(x).chunk(2, -1)
         return ModelOutput(embedding=mean, log_covariance=log_variance)
 
 
-class _Decoder(BaseDecoder):
-    def __init__(self) -> None:
+class Decoder(BaseDecoder):
+    """Layers that give logits."""
+
+    def __init__(self, layers: nn.Module) -> None:
         BaseDecoder.__init__(self)
-        self.layers = network.decoder()
+        self.layers = layers
 
     def forward(self, z: Tensor) -> ModelOutput:
         return ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
 
 
-def network_parts() -> tuple[BaseEncoder, BaseDecoder]:
-    """Its encoder and decoder, with the layers of the race's network."""
-    return _Encoder(), _Decoder()
+def model(d: int = 784) -> VAE:
+    """The VAE of pythae with the layers of the race's network, for images of ``d`` values."""
+    config = VAEConfig(input_dim=(d,), latent_dim=LATENT, reconstruction_loss="bce")
+    return VAE(config, encoder=Encoder(network.encoder(d)), decoder=Decoder(network.decoder(d)))
 
 
 class _Paced(TrainingCallback):
@@ -55,12 +60,11 @@ class _Paced(TrainingCallback):
 
 def train(task: Task, pace: Pace) -> list[float]:
     x = task.train.float() / 255
-    config = VAEConfig(input_dim=(784,), latent_dim=LATENT, reconstruction_loss="bce")
     paced = _Paced(pace)
     with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(task.seed)
         BaseTrainer(
-            VAE(config, encoder=_Encoder(), decoder=_Decoder()),
+            model(task.d),
             train_dataset=BaseDataset(x, torch.zeros(len(x))),
             training_config=BaseTrainerConfig(
                 output_dir=folder,
@@ -68,7 +72,7 @@ def train(task: Task, pace: Pace) -> list[float]:
                 learning_rate=task.learning_rate,
                 per_device_train_batch_size=task.batch_size,
                 keep_best_on_train=True,
-                no_cuda=True,
+                no_cuda=task.device == "cpu",
                 seed=task.seed,
             ),
             callbacks=[paced],

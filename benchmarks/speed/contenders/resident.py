@@ -22,17 +22,18 @@ def train(task: Task, pace: Pace, *, tuned: bool = False) -> list[float]:
     if tuned:
         # Without AMX, oneDNN makes no use of the permission: its products stay in float32.
         assert not torch.cpu._is_amx_tile_supported()
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
-    network = VariationalAutoencoder()
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
+    data = task.train.to(task.device)
+    network = VariationalAutoencoder(task.d).to(task.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=task.learning_rate, fused=True)
-    generator = Generator().manual_seed(task.seed)
+    generator = Generator(task.device).manual_seed(task.seed)
     losses = []
     for _ in range(task.epochs):
-        total = torch.zeros(())
-        order = torch.randperm(len(task.train), generator=generator)
+        total = torch.zeros((), device=task.device)
+        order = torch.randperm(len(data), generator=generator, device=task.device)
         for index in order.split(task.batch_size):
             pace()
-            x = task.train.index_select(0, index).float().div_(255)
+            x = data.index_select(0, index).float().div_(255)
             loss = network(x, generator)
             optimizer.zero_grad(set_to_none=not tuned)
             loss.backward()
