@@ -14,9 +14,10 @@ from isthmus import sampling
 from isthmus.analysis.maps import Map
 from isthmus.analysis.placing import place
 from isthmus.contracts import Array, FloatArray, StrArray
-from isthmus.data.dataset import Dataset
+from isthmus.data.dataset import Dataset, blocks
+from isthmus.data.stored import Stored
 from isthmus.detection import Detector, Scored
-from isthmus.errors import DataError, IsthmusWarning, UsageError
+from isthmus.errors import DataError, IsthmusWarning, StorageError, UsageError
 from isthmus.evaluation import recalled
 from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
@@ -89,20 +90,39 @@ def write_filled(run: Run, data: Dataset, out: Path) -> int:
         StorageError: the disk refused.
     """
     _check(out, (".npz", ".csv", ".parquet"))
-    if data.mask is None or data.mask.all():
+    missing = 0 if data.mask is None else data.mask.size - int(data.mask.sum())
+    if not missing:
         remedy = "read them with --missing mask, or give --mask FILE"
         raise DataError("no value is missing", where=data.source, remedy=remedy)
-    if out.suffix != ".npz" and len(data.sample_shape) > 1:
-        raise UsageError("pictures do not fit a table", where=out, remedy="write a .npz")
+    if out.suffix != ".npz":
+        _write_filled_table(run, data, out)
+        return missing
+    if isinstance(data.x, Stored) and not data.x.small:
+        cause = f"an array of {data.x.nbytes / 1e9:.2g} GB, and another of its deviations"
+        table = len(data.sample_shape) == 1
+        remedy = f"{'write a .csv or .parquet, or ' if table else ''}raise --max-bytes"
+        raise StorageError(cause, where=out, remedy=remedy)
     values, deviation = _asked(run, data, run.model.fill)
-    if out.suffix == ".npz":
-        write_arrays(out, {"x": values, "standard_deviation": deviation, "ids": data.ids})
-    else:
-        names = data.feature_names or tuple(f"x{i}" for i in range(values.shape[1]))
-        columns = dict(zip(names, values.T, strict=True))
-        columns |= {f"{name} (sd)": c for name, c in zip(names, deviation.T, strict=True)}
-        _write_table(out, {"id": data.ids} | columns)
-    return int((~data.mask).sum())
+    write_arrays(out, {"x": values, "standard_deviation": deviation, "ids": data.ids})
+    return missing
+
+
+def _write_filled_table(run: Run, data: Dataset, out: Path) -> None:
+    """Rows are written as they are filled, so that any number of samples takes no memory."""
+    if len(data.sample_shape) > 1:
+        raise UsageError("pictures do not fit a table", where=out, remedy="write a .npz")
+    names = data.feature_names or tuple(f"x{i}" for i in range(data.n_features))
+
+    def filled(data: Dataset) -> None:
+        with _table_parts(out) as write:
+            for rows in blocks(data.shape):
+                part = data[rows]
+                values, deviation = run.model.fill(part)
+                columns = dict(zip(names, values.T, strict=True))
+                columns |= {f"{n} (sd)": c for n, c in zip(names, deviation.T, strict=True)}
+                write({"id": part.ids} | columns)
+
+    _asked(run, data, filled)
 
 
 def write_scores(

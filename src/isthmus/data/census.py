@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.data.dataset import EXACT_INTEGERS, Dataset, blocks
+from isthmus.data.stored import both
 
 __all__ = ["MOST_DISTINCT", "Census", "Columns", "Values", "take_census", "take_columns"]
 
@@ -26,16 +27,17 @@ class Values:
         self.flat: Any = dataset.flat
         self.shape = tuple(self.flat.shape)
         self.kind = self.flat.dtype.kind
-        self.mask = None if dataset.mask is None else dataset.mask.reshape(self.shape)
+        self.mask = None if dataset.mask is None else dataset.mask.reshape(*self.shape)
         self.size = math.prod(self.shape)
-        self.observed = self.size if self.mask is None else int(self.mask.sum())
+
+    def rows(self, rows: slice) -> tuple[Array, BoolArray | None]:
+        """Some samples ``(m, d)`` and where they were observed."""
+        block, mask = both(self.flat, self.mask, rows)
+        return block.toarray() if issparse(block) else np.asarray(block), mask
 
     def blocks(self) -> Iterator[tuple[Array, BoolArray | None]]:
-        """Blocks ``(m, d)`` and where they were observed."""
-        for rows in blocks(self.shape):
-            block = self.flat[rows]
-            dense: Array = block.toarray() if issparse(block) else np.asarray(block)
-            yield dense, None if self.mask is None else self.mask[rows]
+        """All of them, block by block."""
+        return (self.rows(rows) for rows in blocks(self.shape))
 
     def seen(self) -> Iterator[Array]:
         """The observed values of each block, ``(k,)``."""
@@ -46,7 +48,12 @@ class Values:
     def observed_by_column(self) -> IntArray:
         """The number of observed values in each column."""
         n, d = self.shape
-        return np.full(d, n) if self.mask is None else self.mask.sum(0)
+        return np.full(d, n) if self.mask is None else np.asarray(self.mask.sum(0))
+
+    @property
+    def observed(self) -> int:
+        """The number of observed values."""
+        return int(self.observed_by_column.sum())
 
     @cached_property
     def _tall(self) -> Any:
@@ -102,7 +109,7 @@ def take_columns(values: Values) -> Columns:
         if values.kind == "f":
             exact = (block == np.rint(block)) & (np.abs(block) < np.float64(EXACT_INTEGERS))
             whole &= exact.all(0, where=shown)
-    unseen = np.zeros(d, np.bool_) if values.mask is None else ~values.mask.any(0)
+    unseen = values.observed_by_column == 0
     return Columns(np.where(unseen, np.inf, low), np.where(unseen, -np.inf, high), whole)
 
 

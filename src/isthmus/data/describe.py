@@ -261,13 +261,21 @@ def _distinct(values: Values, columns: Columns, census: Census | None) -> list[A
 
 def _distinct_stored(values: Values, columns: Columns) -> list[Array]:
     """The same of samples on the disk, in one pass for all columns."""
-    found = [np.unique(column) for column in values.flat[:_HEAD].T]
+    found = [np.unique(column) for column in _seen_columns(*values.rows(slice(0, _HEAD)))]
     open_ = [j for j, head in enumerate(found) if not _continuous(head, bool(columns.whole[j]))]
-    for block, _ in values.blocks():
+    for block, mask in values.blocks():
         open_ = [j for j in open_ if len(found[j]) <= MOST_DISTINCT]
-        for j in open_:
-            found[j] = np.union1d(found[j], block[:, j])
+        seen = _seen_columns(block[:, open_], None if mask is None else mask[:, open_])
+        for j, column in zip(open_, seen, strict=True):
+            found[j] = np.union1d(found[j], column)
     return found
+
+
+def _seen_columns(block: Array, mask: BoolArray | None) -> list[Array]:
+    """The observed values of each column of a block."""
+    if mask is None:
+        return list(block.T)
+    return [column[seen] for column, seen in zip(block.T, mask.T, strict=True)]
 
 
 def _continuous(head: Array, whole: bool) -> bool:
