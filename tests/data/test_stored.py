@@ -7,9 +7,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from isthmus.data import stored as stored_module
+from isthmus.data.chains import parts_of_chains
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
 from isthmus.data.duplicates import exact_duplicates
+from isthmus.data.near_duplicates import hidden_on_disk, near_duplicates
 from isthmus.data.readers import load
 from isthmus.data.splits import split
 from isthmus.data.stored import Stored, both
@@ -194,3 +196,59 @@ def test_a_variance_beside_samples_on_the_disk_is_refused():
     x = TABLES["real"]
     with pytest.raises(DataError, match="a variance beside stored samples"):
         Dataset(Stored(x, limit=1), variance=np.ones_like(x))
+
+
+def repeated(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Samples of which some come again, nearly."""
+    generator = np.random.default_rng(6)
+    x = generator.normal(size=(500, 4)) @ generator.normal(size=(4, int(np.prod(shape))))
+    x += 0.3 * generator.normal(size=x.shape)
+    again = x[:160] + (0.03 if dtype == "u1" else 1e-4) * generator.normal(size=(160, x.shape[1]))
+    x = np.concatenate([x, again, again[:40] + 1e-4, x[:5]])
+    if dtype == "u1":
+        x = 255 * (x - x.min()) / np.ptp(x)
+    return x[generator.permutation(len(x))].astype(dtype).reshape(-1, *shape)
+
+
+@pytest.mark.parametrize("limit", [1, 100_000])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((6,), "f8"), ((20,), "f4"), ((300,), "f4"), ((12, 9), "f4"), ((10, 8, 3), "u1")],
+    ids=str,
+)
+def test_near_duplicates_are_those_of_the_array(shape, dtype, limit, monkeypatch):
+    monkeypatch.setattr(stored_module, "_BLOCK", 5000)
+    x = repeated(shape, dtype)
+    here, there = (vars(near_duplicates(Dataset(each))) for each in (x, Stored(x, limit=limit)))
+    assert_array_equal(there.pop("component"), here.pop("component"))
+    assert there == here
+    assert here["pairs"] >= 160
+
+
+def test_near_duplicates_take_few_passes(monkeypatch):
+    monkeypatch.setattr(stored_module, "_BLOCK", 5000)
+    source = Counted(repeated((20,), "f4"))
+    near_duplicates(Dataset(Stored(source, limit=10**6, finite=True)))
+    passes = sum(source.read) / len(source.array)
+    assert passes < 8  # equal samples, mean, deviation, three over the sketches, the pairs
+
+
+def test_samples_on_the_disk_that_miss_values_have_exact_duplicates_only():
+    raw = Stored(np.where(rng.random((400, 20)) < 0.1, np.nan, repeated((20,), "f4")[:400]), 1)
+    data = Dataset(raw.mapped(np.nan_to_num, finite=True), mask=raw.mapped(np.isfinite, bool))
+    assert hidden_on_disk(data)
+    assert near_duplicates(data).candidates == 0
+    assert not hidden_on_disk(Dataset(data.x[:], mask=data.mask[:]))
+
+
+@pytest.mark.parametrize("most", [1, 4, 30, 1000])
+def test_pairs_are_taken_in_parts_of_few_samples(most):
+    chains = rng.permutation(400)[:300].reshape(-1, 3)
+    pairs = np.concatenate([chains[:, :2], chains[:, 1:], chains[:, [0, 2]]])
+    parts = list(parts_of_chains(400, pairs, most))
+    assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(pairs)))
+    sizes = [len(np.unique(pairs[part])) for part in parts]
+    assert max(sizes) <= max(most, 2)
+    if most >= 30:
+        assert sum(sizes) == 300  # each is needed once
+    assert list(parts_of_chains(5, np.empty((0, 2), int), most)) == []

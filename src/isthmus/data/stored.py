@@ -116,6 +116,11 @@ class Stored:
         return self.nbytes * _SHARE <= self.limit
 
     @property
+    def readable(self) -> int:
+        """The number of samples that may be read at once."""
+        return max(1, self.limit * len(self) // max(1, _SHARE * self.nbytes))
+
+    @property
     def together(self) -> int:
         """Rows of the source that are read in one go: whole chunks, of about a megabyte."""
         width = math.prod(self.source.shape[1:]) * self.source.dtype.itemsize
