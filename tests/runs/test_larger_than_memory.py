@@ -113,5 +113,9 @@ def test_gaps_are_filled_in_bounded_memory_where_there_is_room_for_them(gapped, 
     values, deviation = run.model.fill(here)
     assert_array_equal(found["x3"].to_numpy(), values[:, 3])
     assert_array_equal(found["x3 (sd)"].to_numpy(), deviation[:, 3])
-    with pytest.raises(StorageError, match=r"write a \.csv or \.parquet, or raise --max-bytes"):
+    write_filled(run, there, tmp_path / "f.zarr")
+    assert_array_equal(load(tmp_path / "f.zarr", key="x", id_column="ids").ids, there.ids)
+    for key, expected in (("x", values), ("standard_deviation", deviation)):
+        assert_array_equal(load(tmp_path / "f.zarr", key=key).x, expected)
+    with pytest.raises(StorageError, match=r"and another of its deviations.*; write a \.zarr"):
         write_filled(run, there, tmp_path / "f.npz")
