@@ -142,7 +142,7 @@ def _filled(
 
 def _refuse_large(data: Dataset, out: Path) -> None:
     if isinstance(data.x, Stored) and not data.x.small:
-        cause = f"an array of {show(data.x.nbytes)} and another of its deviations, in memory"
+        cause = f"it would hold arrays of {show(data.x.nbytes)}, in memory at once"
         raise StorageError(cause, where=out, remedy="write a .zarr, which is written as it comes")
 
 
@@ -159,7 +159,8 @@ def write_scores(
         data: the samples.
         out: the table.
         fdr: the false-discovery rate of the flags.
-        residuals: a ``.npz`` with the surprise of each value, nats, ``(n, *sample_shape)``.
+        residuals: a ``.npz`` or, of any number of samples, a ``.zarr`` with the surprise of each
+            value, nats, ``(n, *sample_shape)``.
 
     Returns:
         As ``anomalies.json`` of a run.
@@ -172,7 +173,9 @@ def write_scores(
     """
     _check(out, (".csv", ".parquet"))
     if residuals is not None:
-        _check(residuals, (".npz",))
+        _check(residuals, (".npz", ".zarr"))
+        if residuals.suffix == ".npz":
+            _refuse_large(data, residuals)
     run.require("anomaly.npz")
     own = data.fingerprint == run.card["fingerprint"]
     detector = Detector.load(run.path / "anomaly.npz", run.model)
@@ -182,9 +185,19 @@ def write_scores(
     columns = dict(scored.columns) | ({} if splits is None else {"split": splits})
     _write_table(out, columns | {"because": scored.because})
     if residuals is not None:
-        write_arrays(residuals, {"residuals": detector.residuals(data), "ids": data.ids})
+        _write_residuals(detector, data, residuals)
     found = detector.facts(scored)
     return found | {"notes": [*found["notes"], _whom(len(data), found["tested"], own=own)]}
+
+
+def _write_residuals(detector: Detector, data: Dataset, out: Path) -> None:
+    if out.suffix == ".npz":
+        write_arrays(out, {"residuals": detector.residuals(data), "ids": data.ids})
+        return
+    with zarr_parts(out, len(data)) as write:
+        for rows in blocks(data.shape):
+            part = data[rows]
+            write({"residuals": detector.residuals(part), "ids": part.ids})
 
 
 def _splits_of_all(run: Run, n: int) -> StrArray:

@@ -192,10 +192,15 @@ def test_a_feature_without_values_has_no_mean(tmp_path):
             load(tmp_path / "x.npy", max_bytes=limit, missing="mean")
 
 
-def test_a_variance_beside_samples_on_the_disk_is_refused():
+def test_a_variance_beside_samples_on_the_disk_is_refused(tmp_path):
     x = TABLES["real"]
-    with pytest.raises(DataError, match="a variance beside stored samples"):
+    told = "known variances need all samples in memory; raise --max-bytes"
+    with pytest.raises(StorageError, match=told):
         Dataset(Stored(x, limit=1), variance=np.ones_like(x))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "v.npy", np.ones_like(x))
+    with pytest.raises(StorageError, match=told):
+        load(tmp_path / "x.npy", variance=tmp_path / "v.npy", max_bytes=1000)
 
 
 def repeated(shape: tuple[int, ...], dtype: str) -> np.ndarray:

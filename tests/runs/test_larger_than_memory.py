@@ -97,10 +97,15 @@ def test_gaps_are_hidden_at_every_stage(gapped, tmp_path):
     assert run.card["facts"]["missing"] == int((~here.mask).sum())
     assert_array_equal(run.latents, run.model.transform(here)[run.rows])
     tables = []
-    for name, data in (("there", there), ("here", here)):
-        write_scores(run, data, tmp_path / f"{name}.parquet")
+    for name, data, suffix in (("there", there, "zarr"), ("here", here, "npz")):
+        residuals = tmp_path / f"{name}.{suffix}"
+        write_scores(run, data, tmp_path / f"{name}.parquet", residuals=residuals)
         tables.append(pq.read_table(tmp_path / f"{name}.parquet").to_pandas())
     assert_frame_equal(*tables)
+    surprise = [
+        load(tmp_path / n, key="residuals", missing="mask").x for n in ("there.zarr", "here.npz")
+    ]
+    assert_array_equal(*surprise)
     found = tables[0]["log_p"].to_numpy()[run.rows]
     np.testing.assert_allclose(found, run.scores["log_p"], atol=1e-3)
 
@@ -117,5 +122,5 @@ def test_gaps_are_filled_in_bounded_memory_where_there_is_room_for_them(gapped, 
     assert_array_equal(load(tmp_path / "f.zarr", key="x", id_column="ids").ids, there.ids)
     for key, expected in (("x", values), ("standard_deviation", deviation)):
         assert_array_equal(load(tmp_path / "f.zarr", key=key).x, expected)
-    with pytest.raises(StorageError, match=r"and another of its deviations.*; write a \.zarr"):
+    with pytest.raises(StorageError, match=r"in memory at once; write a \.zarr"):
         write_filled(run, there, tmp_path / "f.npz")

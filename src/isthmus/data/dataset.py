@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
 from isthmus.data.stored import Stored, blocks, both, chosen, non_finite
-from isthmus.errors import DataError, IsthmusWarning
+from isthmus.errors import DataError, IsthmusWarning, StorageError
 
 __all__ = ["Dataset", "blocks"]
 
@@ -52,6 +52,7 @@ class Dataset:
 
     Raises:
         DataError: the values are not finite numbers, or lengths or shapes do not agree.
+        StorageError: a variance beside samples on the disk.
 
     Example:
         >>> data = Dataset(np.arange(6).reshape(3, 2), labels=["a", "b", "a"])
@@ -300,8 +301,8 @@ def _like(values: Any, x: Any, name: str, source: str) -> Any:
             f"a {name} beside sparse samples", where=source or None, remedy="densify x"
         )
     if isinstance(x, Stored) and name == "variance":
-        cause, remedy = "a variance beside stored samples", "read fewer samples"
-        raise DataError(cause, where=source or None, remedy=remedy)
+        cause = "known variances need all samples in memory"
+        raise StorageError(cause, where=source or None, remedy="raise --max-bytes, or give none")
     if values.shape != x.shape:
         cause = f"the {name} has shape {values.shape}, the samples {x.shape}"
         raise DataError(cause, where=source or None)

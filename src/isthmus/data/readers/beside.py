@@ -20,7 +20,7 @@ from isthmus.data.readers.pictures import decode
 from isthmus.data.readers.resizing import observed_at
 from isthmus.data.readers.zipped import ZipReader
 from isthmus.data.stored import Stored, chosen, columns_of, non_finite
-from isthmus.errors import DataError
+from isthmus.errors import DataError, StorageError
 
 __all__ = ["BESIDE", "settle_variance", "with_mask_and_variance"]
 
@@ -53,11 +53,16 @@ def with_mask_and_variance(
     Raises:
         DataError: no such file; other names, rows or shapes than those of the samples; a mask
             with values that are no numbers, or one that hides everything.
+        StorageError: a variance beside samples on the disk.
     """
     for role in sorted(BESIDE):
         wanted = getattr(options, role)
         if wanted is None:
             continue
+        if role == "variance" and isinstance(reading.x, Stored):
+            cause = "known variances need all samples in memory"
+            remedy = "raise --max-bytes, or leave --variance out"
+            raise StorageError(cause, where=where, remedy=remedy)
         inside = getattr(reading, role)
         found = (
             _read(role, Path(wanted), options, reader_for)
