@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from isthmus.data import stored as stored_module
 from isthmus.data.dataset import Dataset
+from isthmus.data.describe import describe
 from isthmus.data.stored import Stored
 from isthmus.errors import StorageError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
@@ -100,3 +102,41 @@ def test_the_same_batches_of_masked_samples_train_to_the_same_weights(kind):
     first, second = (kind(3, **options).fit(data) for data in (here, there))
     for one, other in zip(first.network_.parameters(), second.network_.parameters(), strict=True):
         assert_array_equal(one.detach(), other.detach())
+
+
+class Counted:
+    """An array that counts the rows that are read."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.dtype, self.read = array, array.shape, array.dtype, 0
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        self.read += len(self.array[rows])
+        return self.array[rows]
+
+    def passes(self) -> float:
+        """Since it was last asked."""
+        read, self.read = self.read, 0
+        return read / len(self.array)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_few_passes_are_made_over_the_file(gaps, monkeypatch):
+    monkeypatch.setattr(stored_module, "_BLOCK", 2000)
+    source = Counted(GAPPED if gaps else X)
+    x = Stored(source, limit=40_000, finite=True)
+    data = Dataset(x)
+    if gaps:
+        data = Dataset(x.mapped(np.nan_to_num, finite=True), mask=x.mapped(np.isfinite, bool))
+    describe(data)
+    once = source.passes()
+    assert once < 4.5  # limits, distinct values (some of them twice), moments, equal samples
+    svd = TruncatedSVD(3, random_state=0).fit(data)
+    assert source.passes() < (20 if gaps else 2.5)  # moments, products; steps with gaps
+    model = Autoencoder(3, architecture=Dense((8,)), epochs=1, random_state=0)
+    model.set_params(early_stopping=False).fit(data)
+    assert source.passes() < 3.5  # the scaling, an epoch, the codes
+    assert describe(data) is describe(data)
+    assert source.passes() == 0
+    assert svd.transform(data).shape == (len(X), 3)
+    assert source.passes() < 1.5

@@ -45,17 +45,6 @@ class Values:
             yield block.reshape(-1) if mask is None else block[mask]
 
     @cached_property
-    def observed_by_column(self) -> IntArray:
-        """The number of observed values in each column."""
-        n, d = self.shape
-        return np.full(d, n) if self.mask is None else np.asarray(self.mask.sum(0))
-
-    @property
-    def observed(self) -> int:
-        """The number of observed values."""
-        return int(self.observed_by_column.sum())
-
-    @cached_property
     def _tall(self) -> Any:
         return self.flat.tocsc() if issparse(self.flat) else self.flat
 
@@ -68,11 +57,12 @@ class Values:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Facts of each column, ``(d,)``."""
+    """Limits of each column, ``(d,)``, whether its values are whole, and how many there are."""
 
     low: FloatArray
     high: FloatArray
     whole: BoolArray
+    observed: IntArray
 
     @property
     def binary(self) -> BoolArray:
@@ -98,19 +88,21 @@ class Census:
 
 
 def take_columns(values: Values) -> Columns:
-    """Limits and wholeness of each column; a column never observed has limits inf and -inf."""
+    """Facts of each column; one that was never observed has the limits inf and -inf."""
     d = values.shape[1]
     low, high, whole = np.full(d, np.inf), np.full(d, -np.inf), np.ones(d, np.bool_)
+    observed = np.zeros(d, np.int64)
     for block, mask in values.blocks():
         limits = np.iinfo(block.dtype) if values.kind in "iu" else np.finfo(block.dtype)
         shown: Any = True if mask is None else mask
+        observed += len(block) if mask is None else mask.sum(0)
         low = np.minimum(low, block.min(0, where=shown, initial=limits.max))
         high = np.maximum(high, block.max(0, where=shown, initial=limits.min))
         if values.kind == "f":
             exact = (block == np.rint(block)) & (np.abs(block) < np.float64(EXACT_INTEGERS))
             whole &= exact.all(0, where=shown)
-    unseen = values.observed_by_column == 0
-    return Columns(np.where(unseen, np.inf, low), np.where(unseen, -np.inf, high), whole)
+    low, high = np.where(observed, low, np.inf), np.where(observed, high, -np.inf)
+    return Columns(low, high, whole, observed)
 
 
 def take_census(values: Values, columns: Columns) -> Census | None:

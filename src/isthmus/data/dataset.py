@@ -6,10 +6,11 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
-from typing import Any, NoReturn
+from functools import cached_property, wraps
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -18,11 +19,12 @@ from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
 from isthmus.data.stored import Stored, blocks, both, chosen, non_finite
 from isthmus.errors import DataError, IsthmusWarning, StorageError
 
-__all__ = ["Dataset", "blocks"]
+__all__ = ["Dataset", "blocks", "remembered"]
 
 _TOLD = 1 << 16  # texts listed at a time
 EXACT_INTEGERS = 2**53  # beyond it float64, in which models compute, skips integers
 
+T = TypeVar("T")
 Key = int | slice | Array | Sequence[int] | Sequence[bool]
 
 
@@ -106,9 +108,11 @@ class Dataset:
         part: Dataset = object.__new__(Dataset)
         for each in fields(self):
             part._put(each.name, getattr(self, each.name))
-        for name in ("x", "labels", "ids", "groups", "mask", "variance"):
+        for name in ("labels", "ids", "groups", "variance"):
             value = getattr(self, name)
-            part._put(name, None if value is None else chosen(value, rows))
+            part._put(name, None if value is None else value[rows])
+        for name, value in zip(("x", "mask"), chosen(self.x, self.mask, rows), strict=True):
+            part._put(name, value)
         part._put("aux", {name: value[rows] for name, value in self.aux.items()})
         if len(part) == 0:
             raise DataError("0 samples chosen", where=self.source or None)
@@ -234,6 +238,19 @@ class Dataset:
             column=self.feature_names[column] if self.feature_names else column,
             remedy="mask it, or load with --missing mask, drop or mean",
         )
+
+
+def remembered(of: Callable[[Dataset], T]) -> Callable[[Dataset], T]:
+    """A function of a dataset, which never changes: computed once for each that is alive."""
+    known: WeakKeyDictionary[Dataset, T] = WeakKeyDictionary()
+
+    @wraps(of)
+    def once(dataset: Dataset) -> T:
+        if dataset not in known:
+            known[dataset] = of(dataset)
+        return known[dataset]
+
+    return once
 
 
 def _numbers(x: Any, source: str) -> Any:

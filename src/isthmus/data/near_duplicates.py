@@ -15,7 +15,7 @@ from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.data.chains import chained
 from isthmus.data.dataset import Dataset, blocks
 from isthmus.data.dealing import in_order
-from isthmus.data.duplicates import exact_duplicates
+from isthmus.data.duplicates import equal_samples
 from isthmus.data.sketches import COORDINATES, Outline, apart, sketched_samples
 from isthmus.data.stored import Stored
 from isthmus.errors import UsageError
@@ -108,7 +108,7 @@ def near_duplicates(dataset: Dataset, *, cap: int | None = None, seed: int = 0) 
     """
     if cap is not None and cap < 1:
         raise UsageError(f"should be at least 1, got {cap}", where="cap")
-    exact = exact_duplicates(dataset.x)
+    exact = equal_samples(dataset)
     rows = np.unique(exact, return_index=True)[1]
     if issparse(dataset.x) or hidden_on_disk(dataset) or len(rows) < _NEAR + 2:
         return NearDuplicates(exact, 0, 0, 0.0, int(np.bincount(exact).max()), 0)

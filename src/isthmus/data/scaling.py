@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.sparse import issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray
-from isthmus.data.stored import both
+from isthmus.data.stored import blocks, both
 
-__all__ = ["Scaling", "counted_means", "fit_scaling", "join_scalings", "means", "moments"]
-
-_CHUNK = 1 << 24  # values widened to float64 at a time
+__all__ = [
+    "Moments",
+    "Scaling",
+    "counted_means",
+    "fit_scaling",
+    "join_scalings",
+    "means",
+    "moments",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,41 @@ class Scaling:
     offset: FloatArray
     scale: FloatArray
     method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of values, alone or column by column, so that those of blocks can be joined in one pass.
+
+    Attributes:
+        count: of the observed ones.
+        mean: of them, 0 where there are none.
+        square: the sum of their squared deviations from it.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 6.0])
+        >>> one, other = Moments.of(x[:1]), Moments.of(x[1:])
+        >>> float(one.joined(other).square)
+        14.0
+    """
+
+    count: FloatArray
+    mean: FloatArray
+    square: FloatArray
+
+    @classmethod
+    def of(cls, values: FloatArray, seen: BoolArray | None = None) -> Self:
+        """Over the first axis, of what was observed."""
+        count = np.asarray(len(values) if seen is None else seen.sum(0), np.float64)
+        mean = _shown(values, seen).sum(0) / np.maximum(count, 1)
+        return cls(count, mean, _shown((values - mean) ** 2, seen).sum(0))
+
+    def joined(self, other: Moments) -> Moments:
+        """Of both together (Chan, Golub & LeVeque 1983)."""
+        count = self.count + other.count
+        apart, share = other.mean - self.mean, other.count / np.maximum(count, 1)
+        square = self.square + other.square + apart**2 * self.count * share
+        return Moments(count, self.mean + apart * share, square)
 
 
 def fit_scaling(
@@ -107,18 +148,16 @@ def moments(x: Array, mask: BoolArray | None = None) -> tuple[FloatArray, FloatA
 
 def _moments(x: Any, mask: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, variance and number of the observed values of each column, ``(d,)`` each."""
-    mean, count = counted_means(x, mask)
-    square = np.zeros(x.shape[1])
+    found = Moments(*np.zeros((3, x.shape[1])))
     for values, seen in _blocks(x, mask):
-        square += _shown((values - mean) ** 2, seen).sum(0)
-    return mean, square / np.maximum(count, 1), count
+        found = found.joined(Moments.of(values, seen))
+    return found.mean, found.square / np.maximum(found.count, 1), found.count
 
 
 def _blocks(x: Any, mask: Any) -> Iterator[tuple[FloatArray, BoolArray | None]]:
     """Blocks ``(m, d)`` in float64, and where they were observed."""
-    rows = max(1, _CHUNK // max(x.shape[1], 1))
-    for start in range(0, len(x), rows):
-        block, seen = both(x, mask, slice(start, start + rows))
+    for rows in blocks(x.shape):
+        block, seen = both(x, mask, rows)
         yield np.asarray(block, np.float64), seen
 
 

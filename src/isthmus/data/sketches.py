@@ -13,6 +13,7 @@ from isthmus.contracts import BoolArray, FloatArray, IntArray
 from isthmus.data.census import Values
 from isthmus.data.chains import parts_of_chains
 from isthmus.data.dataset import Dataset, blocks
+from isthmus.data.scaling import Moments, moments
 from isthmus.data.stored import Stored
 
 __all__ = ["COORDINATES", "Outline", "SketchedSamples", "apart", "sketched_samples"]
@@ -203,10 +204,10 @@ def sketched_samples(
         generator: of the projections.
     """
     seen = Values(dataset)
-    mean = _mean(seen, lambda block: block)
     if dataset.x.ndim in (3, 4):
-        return _images(dataset, rows, seen, mean.mean())
-    deviation = np.sqrt(_mean(seen, lambda block: (block - mean) ** 2))
+        return _images(dataset, rows, seen)
+    mean, variance = moments(seen.flat, seen.mask)
+    deviation = np.sqrt(variance)
     varying = deviation > _ROUNDING * np.abs(mean)
     factor = varying / np.where(varying, deviation, 1.0) / math.sqrt(max(1, varying.sum()))
     directions = generator.normal(size=(len(mean), _SKETCH)) / math.sqrt(_SKETCH)
@@ -214,30 +215,25 @@ def sketched_samples(
     return SketchedSamples(seen.flat, seen.mask, rows, mean, factor, measure, _BY_CHANCE)
 
 
-def _images(dataset: Dataset, rows: IntArray, seen: Values, mean: FloatArray) -> SketchedSamples:
+def _images(dataset: Dataset, rows: IntArray, seen: Values) -> SketchedSamples:
     shape = (*dataset.shape, 1)[:4]
     dtype = np.result_type(dataset.x.dtype, np.float32)
-    limits = [(float(part.min()), float(part.max())) for part in seen.seen() if part.size]
-    span = max(high for _, high in limits) - min(low for low, _ in limits) if limits else 0.0
+    found, low, high = Moments(*np.zeros(3)), math.inf, -math.inf
+    for part in seen.seen():
+        found = found.joined(Moments.of(part.astype(np.float64)))
+        if part.size:
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+    span = high - low if high > low else 0.0
     mask = None if seen.mask is None else seen.mask.reshape(*shape)
     factor = np.array(1 / span if span > 0 else 1.0, dtype)
     by_chance = _BY_CHANCE_IMAGES * len(rows)
     measure = _Images(_cosines(shape[1], dtype), _cosines(shape[2], dtype))
-    x, mean = dataset.x.reshape(*shape), mean.astype(dtype)
+    x, mean = dataset.x.reshape(*shape), found.mean.astype(dtype)
     return SketchedSamples(x, mask, rows, mean, factor, measure, by_chance, span)
 
 
 def _share(mask: BoolArray) -> FloatArray:
     return mask.reshape(len(mask), -1).mean(axis=1)
-
-
-def _mean(seen: Values, of: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """Mean over the observed values of each column, ``(d,)``; 0 where there are none."""
-    total = np.zeros(seen.shape[1])
-    for block, mask in seen.blocks():
-        part = of(block.astype(np.float64))
-        total += part.sum(axis=0) if mask is None else part.sum(axis=0, where=mask)
-    return total / np.maximum(seen.observed_by_column, 1)
 
 
 def _cosines(n: int, dtype: np.dtype[Any]) -> FloatArray:

@@ -132,8 +132,12 @@ class Stored:
 
     def select(self, key: Any) -> Stored | Array:
         """Chosen rows: an array where they are few, else still on the disk."""
-        chosen = replace(self, rows=self.places(key))
+        chosen = self.at(key)
         return chosen[:] if chosen.small else chosen
+
+    def at(self, key: Any) -> Stored:
+        """Chosen rows, still on the disk, however few."""
+        return replace(self, rows=self.places(key))
 
     def mapped(
         self,
@@ -251,9 +255,12 @@ def both(x: Any, beside: Any, rows: Any) -> tuple[Any, Any]:
     return x[rows], None if beside is None else beside[rows]
 
 
-def chosen(values: Any, rows: Any) -> Any:
-    """Rows of an array; of one on the disk without reading them, unless they are few."""
-    return values.select(rows) if isinstance(values, Stored) else values[rows]
+def chosen(x: Any, beside: Any, rows: Any) -> tuple[Any, Any]:
+    """Rows as of :func:`both`; those on the disk stay there, unless they are few."""
+    if not isinstance(x, Stored) or x.readable >= len(x.places(rows)):
+        return both(x, beside, rows)
+    there = beside.at(rows) if isinstance(beside, Stored) else beside
+    return x.at(rows), there if there is None or isinstance(there, Stored) else there[rows]
 
 
 def columns_of(values: Any, some: Sequence[int]) -> Any:

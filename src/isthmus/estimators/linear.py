@@ -121,13 +121,15 @@ class TruncatedSVD(LatentEstimator):
             raise UsageError(f"solver should be {known}, not {self.solver!r}")
         self.seed_ = self._seed()
         seen = inputs.hiding_mask
+        facts = describe(inputs.dataset)
         held = not isinstance(inputs.x, Stored)
-        x = squarable(np.where(seen, inputs.x, 0) if held and seen is not None else inputs.x)
+        x = np.where(seen, inputs.x, 0) if held and seen is not None else inputs.x
+        x = squarable(x, max(-facts.minimum, facts.maximum))
         mean, square = column_moments(x, seen)
         self.mean_ = mean if self.center else np.zeros_like(mean)
         square = square + (mean - self.mean_) ** 2
         self.scale_ = np.where(square > 0, np.sqrt(square), 1.0) if self.scale else np.ones(d)
-        self.quantum_ = np.broadcast_to(np.asarray(describe(inputs.dataset).quantum), (d,)).copy()
+        self.quantum_ = np.broadcast_to(np.asarray(facts.quantum), (d,)).copy()
         if seen is None and inputs.variance is None:
             spectrum = self._spectrum(x, float((square / self.scale_**2).sum()))
         else:

@@ -81,7 +81,6 @@ def maximise(data: Observed, start: Spectrum, *, center: bool) -> Spectrum:
         start: where to start.
         center: whether the mean is fitted, or 0.
     """
-    observed = data.x.size if data.mask is None else max(int(data.mask.sum()), 1)
     least = data.least_variance
     data, start = data.quieter(least), dataclasses.replace(start, rounding=start.rounding + least)
     spectrum, path, before = start, [start.law], -math.inf
@@ -91,7 +90,7 @@ def maximise(data: Observed, start: Spectrum, *, center: bool) -> Spectrum:
         if behind is not None and scatter.log_prob < before:
             path, behind = [behind], None
             continue
-        gain, before = abs(scatter.log_prob - before) / observed, scatter.log_prob
+        gain, before = abs(scatter.log_prob - before) / scatter.observed, scatter.log_prob
         spectrum = scatter.spectrum(spectrum.rounding)
         if gain <= _TOLERANCE:
             return spectrum.quieter(least)
@@ -193,7 +192,7 @@ class _Scatter:
         """Condition block by block, and add up."""
         n, d = data.x.shape
         k = len(law.components)
-        self.v, self.n, self.log_prob = law.components.T, n, 0.0
+        self.v, self.n, self.log_prob, self.observed = law.components.T, n, 0.0, 0
         dtype = np.dtype(np.float64 if data.x.dtype == np.float64 else np.float32)
         self.filled = (_Squared if isinstance(data.x, Stored) else _Held)(n, d, dtype)
         self.own, self.spread, trace = np.zeros(d), np.zeros((d, k)), 0.0
@@ -209,6 +208,7 @@ class _Scatter:
         given = condition(law, part)
         self.filled.add(rows, given.filled)
         self.log_prob += float(given.log_prob.sum())
+        self.observed += part.x.size if part.mask is None else int(part.mask.sum())
         doubt, covariance = 1 - given.trust, given.covariance
         self.own += law.noise * doubt.sum(0)
         k, d = law.components.shape

@@ -180,7 +180,7 @@ def _by_name(role: str, found: _Found, reading: Reading, options: ReadOptions) -
         cause = f"a {role} for {extra[0]!r}, of which there is no sample"
         raise DataError(cause, where=found.where, remedy="take it out")
     rows = np.array([places[key(name)] for name in wanted])
-    return replace(found, values=chosen(found.values, rows))
+    return replace(found, values=chosen(found.values, None, rows)[0])
 
 
 def _by_column(found: _Found, reading: Reading) -> _Found:

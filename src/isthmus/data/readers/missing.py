@@ -130,9 +130,10 @@ def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
         raise DataError(cause, where=where, remedy="use --missing mask or mean")
     if reading.ids is None:  # so that each sample keeps its number
         reading = replace(reading, ids=np.arange(len(seen)).astype(str))
-    changes: dict[str, Any] = {
-        name: chosen(value, whole)
-        for name in ("x", "labels", "ids", "groups", "mask", "variance")
+    x, mask = chosen(reading.x, reading.mask, whole)
+    changes: dict[str, Any] = {"x": x, "mask": mask} | {
+        name: value[whole]
+        for name in ("labels", "ids", "groups", "variance")
         if (value := getattr(reading, name)) is not None
     }
     note = f"{int((~whole).sum())} samples with missing values were dropped."
