@@ -47,10 +47,7 @@ def excerpt_rows(dataset: Dataset, splits: StrArray, seed: int) -> IntArray | No
 
 def excerpt(dataset: Dataset, rows: IntArray | None) -> Dataset:
     """Those samples, in memory."""
-    if rows is None:
-        return dataset
-    part = dataset[rows]
-    return part.replace(x=part.x[:]) if isinstance(part.x, Stored) else part
+    return dataset if rows is None else dataset[rows].held()
 
 
 def _most(x: Stored) -> int:

@@ -417,7 +417,7 @@ class _Stages:
     def _fit(self) -> None:
         train, held_out = self._sides()
         self.card["latent_dim"] = self._latents()
-        baseline = self._svd(self.data[train])
+        baseline = self._svd(train)
         if self.plan.model == "svd":
             baseline.save(self.folder / "model")
         else:
@@ -425,19 +425,18 @@ class _Stages:
             self._train(train, held_out)
         self._recall_fit()  # the same arrays, laid out alike, as in a run that goes on here
 
-    def _sides(self) -> tuple[Array, Array]:
-        """Rows to train with, and those that choose the best epoch."""
+    def _sides(self) -> tuple[Dataset, Dataset | None]:
+        """Samples to train with, and those that choose the best epoch."""
         train, held_out = self._part("train"), self._part("validation")
         if self.afford is not None and self.afford.samples is not None:
             rng = np.random.default_rng(self.plan.seed)
             train = np.sort(rng.permutation(train)[: self.afford.samples])
-        return train, held_out
+        return self.data[train], self.data[held_out] if len(held_out) else None
 
-    def _learn(self, train: Array, held_out: Array) -> NetworkEstimator:
-        validation = self.data[held_out] if len(held_out) else None
-        return self._network().fit(self.data[train], validation=validation, hooks=self._hooks())
+    def _learn(self, train: Dataset, held_out: Dataset | None) -> NetworkEstimator:
+        return self._network().fit(train, validation=held_out, hooks=self._hooks())
 
-    def _train(self, train: Array, held_out: Array) -> None:
+    def _train(self, train: Dataset, held_out: Dataset | None) -> None:
         self.team.told(True)
         network = self._learn(train, held_out)
         network.save(self.folder / "model")

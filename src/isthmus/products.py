@@ -14,15 +14,17 @@ from isthmus import sampling
 from isthmus.analysis.maps import Map
 from isthmus.analysis.placing import place
 from isthmus.contracts import Array, FloatArray, StrArray
-from isthmus.data.dataset import Dataset
+from isthmus.data.dataset import Dataset, blocks
+from isthmus.data.readers.base import show
+from isthmus.data.stored import Stored
 from isthmus.detection import Detector, Scored
-from isthmus.errors import DataError, IsthmusWarning, UsageError
+from isthmus.errors import DataError, IsthmusWarning, StorageError, UsageError
 from isthmus.evaluation import recalled
 from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
 from isthmus.report.movies import MOVIES, write_movie
 from isthmus.runs.folder import Run, table_parts, write_arrays
-from isthmus.storage import atomic_file, npy_parts, write_json
+from isthmus.storage import atomic_file, npy_parts, write_json, zarr_parts
 from isthmus.walking import Ground, Route, film
 
 __all__ = ["write_codes", "write_filled", "write_samples", "write_scores", "write_walk"]
@@ -33,26 +35,27 @@ _Parts = AbstractContextManager[Callable[[Any], object]]
 
 
 def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> tuple[int, ...]:
-    """Encode data by a run's model into ``.npy``, ``.csv`` or ``.parquet``; returns the shape.
+    """Encode data by a run's model into an array or a table; returns the shape.
 
-    Tables have the samples' ids beside the codes, and with ``placed`` their places on the run's
-    map, which does not move; an array has the codes alone. Codes are written as they come, so that
-    those of any number of samples take no memory, places aside.
+    A ``.csv`` or ``.parquet`` has the samples' ids beside the codes, and with ``placed`` their
+    places on the run's map, which does not move; a ``.npy`` or ``.zarr`` has the codes alone.
+    Codes are written as they come, so that those of any number of samples take no memory, places
+    aside.
 
     Raises:
         UsageError: another suffix, or places beside an array.
         DataError: the data do not look like those in training.
         StorageError: the disk refused.
     """
-    if placed and out.suffix == ".npy":
+    bare = out.suffix in (".npy", ".zarr")
+    if placed and bare:
         remedy = "write a .csv or .parquet"
         raise UsageError("an array has no room for places on the map", where=out, remedy=remedy)
-    _check(out, (".npy", ".csv", ".parquet"))
+    _check(out, (".npy", ".zarr", ".csv", ".parquet"))
 
     def encoded(data: Dataset) -> int:
         step = len(data) if placed else _TOGETHER
-        bare = out.suffix == ".npy"
-        file: _Parts = npy_parts(out, len(data)) if bare else _table_parts(out)
+        file: _Parts = _array_parts(out, len(data)) if bare else _table_parts(out)
         with file as write:
             for start in range(0, len(data), step):
                 part = data[start : start + step]
@@ -65,6 +68,17 @@ def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> 
     return len(data), _asked(run, data, encoded)
 
 
+@contextmanager
+def _array_parts(out: Path, n: int) -> Iterator[Callable[[Array], object]]:
+    """A function that writes the next of ``n`` rows of an array, there when all are."""
+    if out.suffix == ".npy":
+        with npy_parts(out, n) as write:
+            yield write
+        return
+    with zarr_parts(out, n) as write_named:
+        yield lambda part: write_named({"": part})
+
+
 def _places(run: Run, codes: FloatArray) -> dict[str, FloatArray]:
     """Where codes belong on the run's map."""
     made = run.quality
@@ -74,11 +88,12 @@ def _places(run: Run, codes: FloatArray) -> dict[str, FloatArray]:
 
 
 def write_filled(run: Run, data: Dataset, out: Path) -> int:
-    """Fill the gaps of data by a run's model into ``.npz``, ``.csv`` or ``.parquet``.
+    """Fill the gaps of data by a run's model into arrays or a table.
 
-    A ``.npz`` holds ``x`` and, of the same shape, the ``standard_deviation`` of each value, 0
-    where it was observed. Tables have the ids, a column a feature, and another with its standard
-    deviations.
+    A ``.npz`` or ``.zarr`` holds ``x`` and, of the same shape, the ``standard_deviation`` of each
+    value, 0 where it was observed. A ``.csv`` or ``.parquet`` has the ids, a column a feature, and
+    another with its standard deviations. All but the ``.npz`` are written as they come, so that
+    any number of samples takes no memory.
 
     Returns:
         How many values were filled in.
@@ -86,23 +101,49 @@ def write_filled(run: Run, data: Dataset, out: Path) -> int:
     Raises:
         UsageError: another suffix, or a table of pictures.
         DataError: the data do not look like those in training, or nothing is missing.
-        StorageError: the disk refused.
+        StorageError: the disk refused, or a ``.npz`` does not fit into the memory allowed.
     """
-    _check(out, (".npz", ".csv", ".parquet"))
-    if data.mask is None or data.mask.all():
+    _check(out, (".npz", ".zarr", ".csv", ".parquet"))
+    missing = 0 if data.mask is None else data.mask.size - int(data.mask.sum())
+    if not missing:
         remedy = "read them with --missing mask, or give --mask FILE"
         raise DataError("no value is missing", where=data.source, remedy=remedy)
-    if out.suffix != ".npz" and len(data.sample_shape) > 1:
-        raise UsageError("pictures do not fit a table", where=out, remedy="write a .npz")
-    values, deviation = _asked(run, data, run.model.fill)
+    table = out.suffix in (".csv", ".parquet")
+    if table and len(data.sample_shape) > 1:
+        remedy = "write a .npz or .zarr"
+        raise UsageError("pictures do not fit a table", where=out, remedy=remedy)
     if out.suffix == ".npz":
+        _refuse_large(data, out)
+        values, deviation = _asked(run, data, run.model.fill)
         write_arrays(out, {"x": values, "standard_deviation": deviation, "ids": data.ids})
-    else:
-        names = data.feature_names or tuple(f"x{i}" for i in range(values.shape[1]))
-        columns = dict(zip(names, values.T, strict=True))
-        columns |= {f"{name} (sd)": c for name, c in zip(names, deviation.T, strict=True)}
-        _write_table(out, {"id": data.ids} | columns)
-    return int((~data.mask).sum())
+        return missing
+
+    def filled(data: Dataset) -> None:
+        file: _Parts = _table_parts(out) if table else zarr_parts(out, len(data))
+        with file as write:
+            for rows in blocks(data.shape):
+                part = data[rows]
+                found = _filled(part, *run.model.fill(part), table=table)
+                write(found if table else found | {"ids": part.ids})
+
+    _asked(run, data, filled)
+    return missing
+
+
+def _filled(
+    part: Dataset, values: FloatArray, deviation: FloatArray, *, table: bool
+) -> dict[str, Array]:
+    if not table:
+        return {"x": values, "standard_deviation": deviation}
+    names = part.feature_names or tuple(f"x{i}" for i in range(part.n_features))
+    columns = {"id": part.ids} | dict(zip(names, values.T, strict=True))
+    return columns | {f"{n} (sd)": c for n, c in zip(names, deviation.T, strict=True)}
+
+
+def _refuse_large(data: Dataset, out: Path) -> None:
+    if isinstance(data.x, Stored) and not data.x.small:
+        cause = f"it would hold arrays of {show(data.x.nbytes)}, in memory at once"
+        raise StorageError(cause, where=out, remedy="write a .zarr, which is written as it comes")
 
 
 def write_scores(
@@ -118,7 +159,8 @@ def write_scores(
         data: the samples.
         out: the table.
         fdr: the false-discovery rate of the flags.
-        residuals: a ``.npz`` with the surprise of each value, nats, ``(n, *sample_shape)``.
+        residuals: a ``.npz`` or, of any number of samples, a ``.zarr`` with the surprise of each
+            value, nats, ``(n, *sample_shape)``.
 
     Returns:
         As ``anomalies.json`` of a run.
@@ -131,7 +173,9 @@ def write_scores(
     """
     _check(out, (".csv", ".parquet"))
     if residuals is not None:
-        _check(residuals, (".npz",))
+        _check(residuals, (".npz", ".zarr"))
+        if residuals.suffix == ".npz":
+            _refuse_large(data, residuals)
     run.require("anomaly.npz")
     own = data.fingerprint == run.card["fingerprint"]
     detector = Detector.load(run.path / "anomaly.npz", run.model)
@@ -141,9 +185,19 @@ def write_scores(
     columns = dict(scored.columns) | ({} if splits is None else {"split": splits})
     _write_table(out, columns | {"because": scored.because})
     if residuals is not None:
-        write_arrays(residuals, {"residuals": detector.residuals(data), "ids": data.ids})
+        _write_residuals(detector, data, residuals)
     found = detector.facts(scored)
     return found | {"notes": [*found["notes"], _whom(len(data), found["tested"], own=own)]}
+
+
+def _write_residuals(detector: Detector, data: Dataset, out: Path) -> None:
+    if out.suffix == ".npz":
+        write_arrays(out, {"residuals": detector.residuals(data), "ids": data.ids})
+        return
+    with zarr_parts(out, len(data)) as write:
+        for rows in blocks(data.shape):
+            part = data[rows]
+            write({"residuals": detector.residuals(part), "ids": part.ids})
 
 
 def _splits_of_all(run: Run, n: int) -> StrArray:

@@ -10,10 +10,9 @@ import numpy as np
 from isthmus.contracts import IntArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.folds import suggest_folds
-from isthmus.data.near_duplicates import near_duplicates
+from isthmus.data.near_duplicates import hidden_on_disk, near_duplicates
 from isthmus.data.split_files import fingerprint
 from isthmus.data.splits import PARTS, components, leak, split
-from isthmus.data.stored import Stored
 from isthmus.excerpt import held_out_shares
 from isthmus.plan import Plan
 
@@ -45,7 +44,8 @@ def split_up(data: Dataset, plan: Plan, given: StrArray | None) -> Splitting:
         plan: seed, fractions, and whether near duplicates are looked for.
         given: the part of each sample, ``(n,)``; None: to be found.
     """
-    looked_for = plan.near_duplicates and not isinstance(data.x, Stored)
+    unlooked = plan.near_duplicates and hidden_on_disk(data)
+    looked_for = plan.near_duplicates and not unlooked
     near = near_duplicates(data, seed=plan.seed) if looked_for else None
     together = components(data, *(() if near is None else (near.component,)))
     splits = given
@@ -63,11 +63,16 @@ def split_up(data: Dataset, plan: Plan, given: StrArray | None) -> Splitting:
         "fingerprint": fingerprint(splits),
         "advised_folds": suggest_folds(together, splits),
     }
-    return Splitting(splits, together, facts, _warnings(splits, across))
+    return Splitting(splits, together, facts, _warnings(splits, across, unlooked))
 
 
-def _warnings(splits: StrArray, across: int) -> tuple[str, ...]:
+def _warnings(splits: StrArray, across: int, unlooked: bool) -> tuple[str, ...]:
     told = []
+    if unlooked:
+        told.append(
+            "near duplicates were not looked for, as values are missing and the data stay on the "
+            "disk: only equal samples are kept together"
+        )
     if not np.any(splits == "test"):
         told.append(
             "nothing could be held out, as all samples are equal or of one group: the errors are "

@@ -41,9 +41,12 @@ __all__ = [
     "write_json",
     "write_npy",
     "write_text",
+    "zarr_parts",
 ]
 
 MANIFEST = "manifest.json"
+_ZARR = ("zarr.json", ".zarray", ".zgroup")
+_CHUNK = 1 << 20  # bytes of a chunk of Zarr
 
 
 def make_folder(folder: Path) -> None:
@@ -93,7 +96,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, manifest: bool = True) -> Iterator[Path]:
     """Yield a temporary folder; on success it gets a manifest and is renamed to ``path``.
 
     Raises:
@@ -104,11 +107,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
-        files = sorted(p for p in temporary.iterdir() if p.is_file())
-        for file in files:
-            _sync(file)
-        manifest = {f.name: {"bytes": f.stat().st_size, "sha256": sha256(f)} for f in files}
-        write_json(temporary / MANIFEST, manifest)
+        for found in sorted(temporary.rglob("*")):
+            _sync(found)
+        if manifest:
+            files = sorted(p for p in temporary.iterdir() if p.is_file())
+            told = {f.name: {"bytes": f.stat().st_size, "sha256": sha256(f)} for f in files}
+            write_json(temporary / MANIFEST, told)
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
         _sync(path.parent)
@@ -220,6 +224,52 @@ def npy_parts(path: Path, n: int) -> Iterator[Callable[[Array], None]]:
             file.write(np.ascontiguousarray(part).data)
 
         yield write
+
+
+@contextmanager
+def zarr_parts(path: Path, n: int) -> Iterator[Callable[[Mapping[str, Array]], None]]:
+    """A function that writes the next of ``n`` rows of Zarr; the folder is there when all are.
+
+    It is given rows by the names of arrays; an array without a name is the folder itself.
+
+    Raises:
+        UsageError: something else has that name.
+        StorageError: the disk refused; what was there before is unchanged.
+    """
+    if path.exists() and not any((path / mark).is_file() for mark in _ZARR):
+        raise UsageError("is there, and no Zarr folder", where=path, remedy="choose another -o")
+    with atomic_folder(path, manifest=False) as folder:
+        arrays: dict[str, Any] = {}
+        done = 0
+
+        def write(parts: Mapping[str, Array]) -> None:
+            nonlocal arrays, done
+            arrays = arrays or _zarr_arrays(folder, n, parts)
+            for name, part in parts.items():
+                arrays[name][done : done + len(part)] = part
+            done += len(part)
+
+        yield write
+
+
+def _zarr_arrays(folder: Path, n: int, parts: Mapping[str, Array]) -> dict[str, Any]:
+    """Empty arrays of ``n`` rows like those of the first part, in chunks of about a megabyte."""
+    import zarr
+
+    if "" not in parts:
+        zarr.create_group(str(folder))
+    arrays = {}
+    for name, part in parts.items():
+        width = max(1, part.nbytes // len(part))
+        rows = min(len(part), 2 ** int(math.log2(max(1, _CHUNK // width))))
+        arrays[name] = zarr.create_array(
+            str(folder),
+            name=name or None,
+            shape=(n, *part.shape[1:]),
+            chunks=(rows, *part.shape[1:]),
+            dtype=str if part.dtype.kind == "U" else part.dtype,
+        )
+    return arrays
 
 
 def read_npy(path: Path) -> Array:

@@ -22,7 +22,7 @@ from isthmus.report.keeping import keep
 from isthmus.report.style import new_figure
 from isthmus.runs.folder import write_arrays, write_rows, write_table
 from isthmus.runs.lock import locked
-from isthmus.storage import append_text, write_json, write_npy, write_text
+from isthmus.storage import append_text, write_json, write_npy, write_text, zarr_parts
 from isthmus.training.checkpoint import Checkpoints, State
 from isthmus.training.loop import Hooks
 from materials import contents, files_of_at_most, table
@@ -75,12 +75,20 @@ def model(path: Path, seed: int) -> None:
     isthmus.TruncatedSVD(2, random_state=0).fit(table() + seed).save(path)
 
 
+def zarr_of(path: Path, seed: int) -> None:
+    rows = np.random.default_rng(seed).normal(size=(300, 2))
+    with zarr_parts(path, 300) as write:
+        write({"": rows[:256]})
+        write({"": rows[256:]})
+
+
 WRITERS: dict[str, Callable[[Path, int], None]] = {
     "text": lambda path, seed: write_text(path, f"{seed}" * 900),
     "JSON": lambda path, seed: write_json(path, {"a": [seed] * 300}),
     "rows": lambda path, seed: write_rows(path, [{"a": seed}] * 99),
     "array": lambda path, seed: write_npy(path, np.full(300, seed)),
     "arrays": lambda path, seed: write_arrays(path, {"a": np.arange(300) * seed}),
+    "Zarr": lambda path, seed: zarr_of(path.with_suffix(".zarr"), seed),
     "table": lambda path, seed: write_table(path, {"a": np.arange(300) * seed}),
     "figure": figure,
     "model": model,

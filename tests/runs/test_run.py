@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from pyarrow import csv, parquet
 from scipy.sparse import csr_array
 
 import isthmus
 from isthmus import products
+from isthmus.errors import UsageError
 from isthmus.products import write_codes, write_samples
 from isthmus.storage import read_json, read_npy
 
@@ -167,8 +168,10 @@ def test_codes_written_in_parts_are_those_written_at_once(model, made, tmp_path,
     run, data = made(model, "table"), kind("table")
     for part in (7, 1 << 16):
         monkeypatch.setattr(products, "_TOGETHER", part)
-        for suffix in ("npy", "csv", "parquet"):
+        for suffix in ("npy", "zarr", "csv", "parquet"):
             write_codes(run, data, tmp_path / f"{part}.{suffix}")
+        codes = np.load(tmp_path / f"{part}.npy")
+        assert_array_equal(isthmus.load(tmp_path / f"{part}.zarr").x, codes)
     whole = np.load(tmp_path / "65536.npy")
     assert_allclose(np.load(tmp_path / "7.npy"), whole, rtol=1e-5, atol=1e-6)
     for suffix, read in (("csv", csv.read_csv), ("parquet", parquet.read_table)):
@@ -176,6 +179,23 @@ def test_codes_written_in_parts_are_those_written_at_once(model, made, tmp_path,
         assert one.column_names == other.column_names
         assert one["id"] == other["id"]
         assert_allclose(one["z1"], whole[:, 1], rtol=1e-5, atol=1e-6)
+
+
+def test_codes_as_zarr_replace_zarr_alone(made, tmp_path):
+    run, data = made("svd", "table"), kind("table")
+    for rows in (slice(None), slice(0, 7)):
+        write_codes(run, data[rows], tmp_path / "z.zarr")
+    assert_array_equal(isthmus.load(tmp_path / "z.zarr").x, run.model.transform(data[:7]))
+    (tmp_path / "pictures.zarr").mkdir()
+    (tmp_path / "pictures.zarr" / "a.txt").write_text("kept")
+    (tmp_path / "file.zarr").write_text("kept")
+    for name in ("pictures.zarr", "file.zarr"):
+        with pytest.raises(UsageError, match="is there, and no Zarr folder; choose another -o"):
+            write_codes(run, data, tmp_path / name)
+    kept = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.txt")}
+    assert kept == {"pictures.zarr/a.txt"}
+    with pytest.raises(UsageError, match="an array has no room for places"):
+        write_codes(run, data, tmp_path / "y.zarr", placed=True)
 
 
 def test_a_report_drawn_anew_by_the_command_has_the_same_bytes(made):

@@ -46,17 +46,16 @@ def inspect(
     likelihood, the architecture and the epochs that isthmus would choose for them, and why.
     """
     from isthmus.data.describe import resize_advice
-    from isthmus.data.near_duplicates import near_duplicates
-    from isthmus.data.stored import Stored
+    from isthmus.data.near_duplicates import hidden_on_disk, near_duplicates
     from isthmus.plan import examine
 
     dataset = read(data, options)
     facts, choices = examine(dataset)
-    looked_for = not isinstance(dataset.x, Stored)
-    near = near_duplicates(dataset).repeats - facts.exact_duplicates if looked_for else None
+    found = None if hidden_on_disk(dataset) else near_duplicates(dataset)
+    near = None if found is None else found.repeats - facts.exact_duplicates
     if as_json:
-        found = {"source": dataset.source, "facts": asdict(facts), "near_duplicates": near}
-        print_json(found | {"choices": choices})
+        told = {"source": dataset.source, "facts": asdict(facts), "near_duplicates": near}
+        print_json(told | {"choices": choices})
         return
     print_facts(dataset, asdict(facts), near)
     if (advice := resize_advice(facts)) is not None:

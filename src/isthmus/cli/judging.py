@@ -102,7 +102,7 @@ def score(
     ] = 0.1,
     residuals: Annotated[
         Path | None,
-        typer.Option(help="A .npz file for the surprise of each value, in nats."),
+        typer.Option(help="A .npz or .zarr for the surprise of each value, in nats."),
     ] = None,
     as_json: Json = False,
 ) -> None:

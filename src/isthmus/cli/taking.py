@@ -26,7 +26,7 @@ def encode(
     data: Data,
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", help="A .npy, .csv or .parquet file.", show_default=False),
+        typer.Option("-o", "--out", help="A .npy, .zarr, .csv or .parquet.", show_default=False),
     ],
     placed: Annotated[
         bool, typer.Option("--place", help="Also where each sample belongs on the run's map.")
@@ -41,9 +41,10 @@ def encode(
     its = opened(run)
     shape = write_codes(its, read_alike(its, data, options), out, placed=placed)
     typer.echo(f"{out}: {shape[0]} codes of {shape[1]} latents")
+    openers = {".npy": "numpy; print(numpy.load", ".zarr": "zarr; print(zarr.open"}
     print_next(
-        f"python -c \"import numpy; print(numpy.load('{out}').shape)\""
-        if out.suffix == ".npy"
+        f"python -c \"import {openers[out.suffix]}('{out}').shape)\""
+        if out.suffix in openers
         else f"isthmus sample {shlex.quote(str(run))} -n 64 -o samples.png"
     )
 
@@ -56,7 +57,7 @@ def fill(
     data: Data,
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", help="A .npz, .csv or .parquet file.", show_default=False),
+        typer.Option("-o", "--out", help="A .npz, .zarr, .csv or .parquet.", show_default=False),
     ],
 ) -> None:
     """Fill the gaps in data by the model of a run.

@@ -81,7 +81,7 @@ def print_facts(dataset: Dataset, facts: dict[str, Any], near: int | None) -> No
     from isthmus.console import fact_lines
 
     typer.echo(dataset.source)
-    told = "not looked for, as the data stay on the disk"
+    told = "not looked for, as values are missing and the data stay on the disk"
     if near is not None:
         told = f"{near} more repeat an earlier one, nearly"
     lines = fact_lines(facts) | {"nearly equal": told}

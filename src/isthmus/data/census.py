@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
 from isthmus.data.dataset import EXACT_INTEGERS, Dataset, blocks
+from isthmus.data.stored import both
 
 __all__ = ["MOST_DISTINCT", "Census", "Columns", "Values", "take_census", "take_columns"]
 
@@ -26,27 +27,22 @@ class Values:
         self.flat: Any = dataset.flat
         self.shape = tuple(self.flat.shape)
         self.kind = self.flat.dtype.kind
-        self.mask = None if dataset.mask is None else dataset.mask.reshape(self.shape)
+        self.mask = None if dataset.mask is None else dataset.mask.reshape(*self.shape)
         self.size = math.prod(self.shape)
-        self.observed = self.size if self.mask is None else int(self.mask.sum())
+
+    def rows(self, rows: slice) -> tuple[Array, BoolArray | None]:
+        """Some samples ``(m, d)`` and where they were observed."""
+        block, mask = both(self.flat, self.mask, rows)
+        return block.toarray() if issparse(block) else np.asarray(block), mask
 
     def blocks(self) -> Iterator[tuple[Array, BoolArray | None]]:
-        """Blocks ``(m, d)`` and where they were observed."""
-        for rows in blocks(self.shape):
-            block = self.flat[rows]
-            dense: Array = block.toarray() if issparse(block) else np.asarray(block)
-            yield dense, None if self.mask is None else self.mask[rows]
+        """All of them, block by block."""
+        return (self.rows(rows) for rows in blocks(self.shape))
 
     def seen(self) -> Iterator[Array]:
         """The observed values of each block, ``(k,)``."""
         for block, mask in self.blocks():
             yield block.reshape(-1) if mask is None else block[mask]
-
-    @cached_property
-    def observed_by_column(self) -> IntArray:
-        """The number of observed values in each column."""
-        n, d = self.shape
-        return np.full(d, n) if self.mask is None else self.mask.sum(0)
 
     @cached_property
     def _tall(self) -> Any:
@@ -61,11 +57,12 @@ class Values:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Facts of each column, ``(d,)``."""
+    """Limits of each column, ``(d,)``, whether its values are whole, and how many there are."""
 
     low: FloatArray
     high: FloatArray
     whole: BoolArray
+    observed: IntArray
 
     @property
     def binary(self) -> BoolArray:
@@ -91,19 +88,21 @@ class Census:
 
 
 def take_columns(values: Values) -> Columns:
-    """Limits and wholeness of each column; a column never observed has limits inf and -inf."""
+    """Facts of each column; one that was never observed has the limits inf and -inf."""
     d = values.shape[1]
     low, high, whole = np.full(d, np.inf), np.full(d, -np.inf), np.ones(d, np.bool_)
+    observed = np.zeros(d, np.int64)
     for block, mask in values.blocks():
         limits = np.iinfo(block.dtype) if values.kind in "iu" else np.finfo(block.dtype)
         shown: Any = True if mask is None else mask
+        observed += len(block) if mask is None else mask.sum(0)
         low = np.minimum(low, block.min(0, where=shown, initial=limits.max))
         high = np.maximum(high, block.max(0, where=shown, initial=limits.min))
         if values.kind == "f":
             exact = (block == np.rint(block)) & (np.abs(block) < np.float64(EXACT_INTEGERS))
             whole &= exact.all(0, where=shown)
-    unseen = np.zeros(d, np.bool_) if values.mask is None else ~values.mask.any(0)
-    return Columns(np.where(unseen, np.inf, low), np.where(unseen, -np.inf, high), whole)
+    low, high = np.where(observed, low, np.inf), np.where(observed, high, -np.inf)
+    return Columns(low, high, whole, observed)
 
 
 def take_census(values: Values, columns: Columns) -> Census | None:

@@ -6,23 +6,25 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
-from isthmus.data.stored import Stored, blocks, non_finite
-from isthmus.errors import DataError, IsthmusWarning
+from isthmus.data.stored import Stored, blocks, both, chosen, non_finite
+from isthmus.errors import DataError, IsthmusWarning, StorageError
 
-__all__ = ["Dataset", "blocks"]
+__all__ = ["Dataset", "blocks", "remembered"]
 
 _TOLD = 1 << 16  # texts listed at a time
 EXACT_INTEGERS = 2**53  # beyond it float64, in which models compute, skips integers
 
+T = TypeVar("T")
 Key = int | slice | Array | Sequence[int] | Sequence[bool]
 
 
@@ -41,7 +43,8 @@ class Dataset:
         labels: ``(n,)`` text, ``""`` where a sample has none.
         ids: ``(n,)`` unique text; ``"0"`` to ``"n-1"`` if not given.
         groups: ``(n,)`` text; samples of one group never stand on two sides of a split.
-        mask: as ``x``, True where a value was observed.
+        mask: as ``x``, True where a value was observed; beside samples on the disk, an array or
+            on the disk itself.
         variance: as ``x``, the known noise variance of each value, data units squared.
         aux: named fields, each with first axis ``n``.
         feature_names: names of the columns of an ``(n, d)`` table.
@@ -51,6 +54,7 @@ class Dataset:
 
     Raises:
         DataError: the values are not finite numbers, or lengths or shapes do not agree.
+        StorageError: a variance beside samples on the disk.
 
     Example:
         >>> data = Dataset(np.arange(6).reshape(3, 2), labels=["a", "b", "a"])
@@ -104,9 +108,11 @@ class Dataset:
         part: Dataset = object.__new__(Dataset)
         for each in fields(self):
             part._put(each.name, getattr(self, each.name))
-        for name in ("x", "labels", "ids", "groups", "mask", "variance"):
+        for name in ("labels", "ids", "groups", "variance"):
             value = getattr(self, name)
-            part._put(name, None if value is None else _chosen(value, rows))
+            part._put(name, None if value is None else value[rows])
+        for name, value in zip(("x", "mask"), chosen(self.x, self.mask, rows), strict=True):
+            part._put(name, value)
         part._put("aux", {name: value[rows] for name, value in self.aux.items()})
         if len(part) == 0:
             raise DataError("0 samples chosen", where=self.source or None)
@@ -161,6 +167,13 @@ class Dataset:
                 digest.update(text.encode())
         return digest.hexdigest()
 
+    def held(self) -> Dataset:
+        """The same samples in memory; those that are there already as they are."""
+        if not isinstance(self.x, Stored):
+            return self
+        x, mask = both(self.x, self.mask, slice(None))
+        return self.replace(x=x, mask=mask)
+
     def replace(self, **changes: Any) -> Dataset:
         """A checked copy with some fields changed; arrays are shared, not copied."""
         return replace(self, **changes)
@@ -181,35 +194,63 @@ class Dataset:
         self._put("feature_names", names)
 
     def _settle_values(self) -> None:
-        for name, dtype in (("mask", np.bool_), ("variance", None)):
-            value = getattr(self, name)
-            if value is not None:
-                self._put(name, _like(np.asarray(value, dtype), self.x, name, self.source))
-        if self._refuse_non_finite():
-            self._put("x", np.where(np.asarray(self.mask), self.x, np.zeros((), self.x.dtype)))
+        if self.mask is not None:
+            self._put("mask", _like(_as_mask(self.mask), self.x, "mask", self.source))
+        if self.variance is not None:
+            variance = np.asarray(self.variance)
+            self._put("variance", _like(variance, self.x, "variance", self.source))
+        if isinstance(self.x, Stored):
+            self._put("x", self._finite(self.x))
+        elif self._refuse_non_finite():
+            self._put("x", _zeroed(self.x))
         if self.variance is not None:
             _refuse_bad_variance(self.variance, self.mask, self.source)
         _warn_of_large_integers(self.x, self.source)
 
     def _refuse_non_finite(self) -> bool:
         """True where only masked values are not finite."""
-        bad, x, row = _non_finite(self.x), self.x, 0
+        bad = _non_finite(self.x)
         if bad is None:
             return False
-        if isinstance(x, Stored):
-            row, x = int(bad[0]), x[bad[:1]]
-            bad = ~np.isfinite(x)
         seen = bad if self.mask is None else bad & self.mask
-        if not seen.any():
-            return True
-        among, column, value = _first(x, seen)
+        if seen.any():
+            self._refuse(*_first(self.x, seen), int(seen.sum()))
+        return True
+
+    def _finite(self, x: Stored) -> Stored:
+        """Samples on the disk, looked at once; hidden values that are not finite become 0."""
+        if x.finite or x.dtype.kind != "f":
+            return x
+        bad = non_finite(x, self.mask)
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            block, seen = both(x, self.mask, [row])
+            finite = np.isfinite(block) if seen is None else np.isfinite(block) | ~seen
+            _, column, value = _first(block, ~finite)
+            self._refuse(row, column, value, int(bad.sum()))
+        return replace(x, finite=True) if self.mask is None else x.mapped(_zeroed, finite=True)
+
+    def _refuse(self, row: int, column: int, value: Any, count: int) -> NoReturn:
         raise DataError(
-            f"{value} is not a finite number (the first of {int(seen.sum())})",
+            f"{value} is not a finite number (the first of {count})",
             where=self.source or None,
-            row=row + among,
+            row=row,
             column=self.feature_names[column] if self.feature_names else column,
             remedy="mask it, or load with --missing mask, drop or mean",
         )
+
+
+def remembered(of: Callable[[Dataset], T]) -> Callable[[Dataset], T]:
+    """A function of a dataset, which never changes: computed once for each that is alive."""
+    known: WeakKeyDictionary[Dataset, T] = WeakKeyDictionary()
+
+    @wraps(of)
+    def once(dataset: Dataset) -> T:
+        if dataset not in known:
+            known[dataset] = of(dataset)
+        return known[dataset]
+
+    return once
 
 
 def _numbers(x: Any, source: str) -> Any:
@@ -267,24 +308,31 @@ def _refuse_repeats(ids: StrArray, source: str) -> None:
     raise DataError(cause, where=source or None, remedy="ids must be unique")
 
 
-def _like(values: Array, x: Any, name: str, source: str) -> Array:
-    if not isinstance(x, np.ndarray):
-        kind, remedy = ("sparse", "densify x") if issparse(x) else ("stored", "read fewer samples")
-        raise DataError(f"a {name} beside {kind} samples", where=source or None, remedy=remedy)
+def _as_mask(values: Any) -> Any:
+    return values.astype(np.bool_) if isinstance(values, Stored) else np.asarray(values, np.bool_)
+
+
+def _like(values: Any, x: Any, name: str, source: str) -> Any:
+    if issparse(x):
+        raise DataError(
+            f"a {name} beside sparse samples", where=source or None, remedy="densify x"
+        )
+    if isinstance(x, Stored) and name == "variance":
+        cause = "known variances need all samples in memory"
+        raise StorageError(cause, where=source or None, remedy="raise --max-bytes, or give none")
     if values.shape != x.shape:
         cause = f"the {name} has shape {values.shape}, the samples {x.shape}"
         raise DataError(cause, where=source or None)
     return values
 
 
-def _non_finite(x: Any) -> Any:
-    """Where (stored) values are not finite; None, without memory, where all are.
+def _zeroed(x: Array) -> Array:
+    """With 0 for what is not finite."""
+    return np.where(np.isfinite(x), x, x.dtype.type(0))
 
-    Of samples on the disk, the rows that hold such values.
-    """
-    if isinstance(x, Stored):
-        rows = np.flatnonzero(non_finite(x)) if x.dtype.kind == "f" else np.empty(0, np.intp)
-        return rows if len(rows) else None
+
+def _non_finite(x: Any) -> Any:
+    """Where values are not finite; None, without memory, where all are."""
     values = np.asarray(x.data if issparse(x) else x)
     if values.dtype.kind != "f":
         return None
@@ -331,10 +379,6 @@ def _listed(name: str, values: StrArray | None) -> Iterator[str]:
     for start in range(0, len(values), _TOLD):
         yield (", " if start else "") + json.dumps(values[start : start + _TOLD].tolist())[1:-1]
     yield "]]"
-
-
-def _chosen(values: Any, rows: slice | Array) -> Any:
-    return values.select(rows) if isinstance(values, Stored) else values[rows]
 
 
 def _rows(key: Key, n: int) -> slice | Array:

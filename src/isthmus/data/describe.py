@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
-from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
+from isthmus.contracts import Array, BoolArray, FloatArray, IntArray, StrArray
 from isthmus.data.census import MOST_DISTINCT, Census, Columns, Values, take_census, take_columns
-from isthmus.data.dataset import Dataset
-from isthmus.data.duplicates import exact_duplicates
+from isthmus.data.dataset import Dataset, remembered
+from isthmus.data.duplicates import equal_samples
 from isthmus.data.grids import spacing
+from isthmus.data.scaling import Moments
 from isthmus.data.stored import Stored
 
 __all__ = ["Facts", "describe", "resize_advice", "resize_note", "resized_from"]
@@ -97,6 +98,7 @@ class Facts:
     has_variance: bool
 
 
+@remembered
 def describe(dataset: Dataset) -> Facts:
     """Look at every value; memory stays bounded, whatever the number of samples.
 
@@ -111,7 +113,7 @@ def describe(dataset: Dataset) -> Facts:
     quantum = np.array(_pooled(values, columns, census))
     if dataset.x.ndim == 2:
         quantum = _by_column(values, columns, census, float(quantum))
-    components = int(exact_duplicates(dataset.x).max()) + 1
+    components = int(equal_samples(dataset).max()) + 1
     return Facts(
         n=len(dataset),
         sample_shape=dataset.sample_shape,
@@ -123,7 +125,7 @@ def describe(dataset: Dataset) -> Facts:
         levels=_levels(quantum, columns),
         binary=bool(columns.binary.all()),
         integer=bool(columns.whole.all()),
-        missing=values.size - values.observed,
+        missing=values.size - int(columns.observed.sum()),
         constant_features=int((columns.high <= columns.low).sum()),
         all_identical=components == 1,
         column_kinds=_kinds(values, columns) if dataset.x.ndim == 2 else None,
@@ -180,18 +182,18 @@ def resized_from(notes: Sequence[str]) -> Size | None:
 def _shares(values: Values, columns: Columns, census: Census | None) -> dict[str, Any]:
     """Moments over the observed values, and the shares at the ends and at zero."""
     low, high = float(columns.low.min()), float(columns.high.max())
-
-    def counts(v: FloatArray) -> tuple[Array, ...]:
-        return v, v == low, v == high, v == 0
-
     with np.errstate(over="ignore"):
-        mean, least, largest, zero = _totals(values, census, counts) / values.observed
-        (square,) = _totals(values, census, lambda v: ((v - mean) ** 2,)) / values.observed
+        if census is None:
+            found, times = _moments(values, (low, high, 0.0))
+        else:
+            found = _moments_of(census)
+            times = np.array([census.counts[census.values == v].sum() for v in (low, high, 0.0)])
+    least, largest, zero = times / found.count
     return {
         "minimum": low,
         "maximum": high,
-        "mean": float(mean),
-        "std": math.sqrt(square),
+        "mean": float(found.mean),
+        "std": math.sqrt(found.square / found.count),
         "unit_interval": low >= 0 and high <= 1,
         "nonnegative": low >= 0,
         "at_minimum": float(least),
@@ -200,21 +202,27 @@ def _shares(values: Values, columns: Columns, census: Census | None) -> dict[str
     }
 
 
-def _totals(
-    values: Values, census: Census | None, of: Callable[[FloatArray], tuple[Array, ...]]
-) -> FloatArray:
-    """Sums of functions over the observed values, in float64, in one pass."""
-    if census is not None:
-        return np.array([f @ census.counts for f in of(census.values.astype(np.float64))])
-    blocks = (of(v.astype(np.float64)) for v in values.seen())
-    return np.sum([[f.sum(dtype=np.float64) for f in each] for each in blocks], axis=0)
+def _moments(values: Values, some: tuple[float, ...]) -> tuple[Moments, IntArray]:
+    """Over the observed values, and how often some of them come, in one pass."""
+    found, times = Moments(*np.zeros(3)), np.zeros(len(some), np.int64)
+    for block in values.seen():
+        wide = block.astype(np.float64)
+        found = found.joined(Moments.of(wide))
+        times += [np.count_nonzero(wide == value) for value in some]
+    return found, times
+
+
+def _moments_of(census: Census) -> Moments:
+    values, count = census.values.astype(np.float64), np.asarray(census.counts.sum(), np.float64)
+    mean = values @ census.counts / count
+    return Moments(count, mean, (values - mean) ** 2 @ census.counts)
 
 
 def _pooled(values: Values, columns: Columns, census: Census | None) -> float:
     """The spacing of all values together."""
     whole = bool(columns.whole.all())
     if census is not None:
-        return _unless_continuous(census.values, values.observed, whole)
+        return _unless_continuous(census.values, int(columns.observed.sum()), whole)
     if not whole:
         return 0.0
     lowest = np.array(columns.low.min()).astype(values.flat.dtype)
@@ -236,7 +244,7 @@ def _by_column(
     grid of threes. Where all columns that say much agree with all values together, so do the rest.
     """
     distinct = _distinct(values, columns, census)
-    facts = zip(distinct, values.observed_by_column, columns.whole, strict=True)
+    facts = zip(distinct, columns.observed, columns.whole, strict=True)
     own = np.array([_unless_continuous(v, int(n), bool(whole)) for v, n, whole in facts])
     sizes = np.array([len(each) for each in distinct])
     credible = sizes >= _CREDIBLE
@@ -261,13 +269,21 @@ def _distinct(values: Values, columns: Columns, census: Census | None) -> list[A
 
 def _distinct_stored(values: Values, columns: Columns) -> list[Array]:
     """The same of samples on the disk, in one pass for all columns."""
-    found = [np.unique(column) for column in values.flat[:_HEAD].T]
+    found = [np.unique(column) for column in _seen_columns(*values.rows(slice(0, _HEAD)))]
     open_ = [j for j, head in enumerate(found) if not _continuous(head, bool(columns.whole[j]))]
-    for block, _ in values.blocks():
+    for block, mask in values.blocks():
         open_ = [j for j in open_ if len(found[j]) <= MOST_DISTINCT]
-        for j in open_:
-            found[j] = np.union1d(found[j], block[:, j])
+        seen = _seen_columns(block[:, open_], None if mask is None else mask[:, open_])
+        for j, column in zip(open_, seen, strict=True):
+            found[j] = np.union1d(found[j], column)
     return found
+
+
+def _seen_columns(block: Array, mask: BoolArray | None) -> list[Array]:
+    """The observed values of each column of a block."""
+    if mask is None:
+        return list(block.T)
+    return [column[seen] for column, seen in zip(block.T, mask.T, strict=True)]
 
 
 def _continuous(head: Array, whole: bool) -> bool:
@@ -303,7 +319,7 @@ def _kinds(values: Values, columns: Columns) -> tuple[str, ...]:
     unsure = columns.high <= columns.low
     count |= unsure & columns.whole & (columns.low >= 0)
     if {"binary", "count"} <= set(kinds[~unsure].tolist()):
-        unsure |= columns.binary & _may_be_rare_counts(values)
+        unsure |= columns.binary & _may_be_rare_counts(values, columns)
     if unsure.any() and not unsure.all():
         names, times = np.unique(kinds[~unsure], return_counts=True)
         common = str(names[np.argmax(times)])
@@ -312,7 +328,7 @@ def _kinds(values: Values, columns: Columns) -> tuple[str, ...]:
     return tuple(kinds.tolist())
 
 
-def _may_be_rare_counts(values: Values) -> BoolArray:
+def _may_be_rare_counts(values: Values, columns: Columns) -> BoolArray:
     """Columns so rarely 1 that a Poisson variable might never have been 2 either.
 
     At a rate r among n samples, m = n r^2 / 2 would be; none are with probability exp(-m).
@@ -321,7 +337,7 @@ def _may_be_rare_counts(values: Values) -> BoolArray:
         block.sum(0, dtype=np.float64, where=True if mask is None else mask)
         for block, mask in values.blocks()
     )
-    n = np.maximum(values.observed_by_column, 1)
+    n = np.maximum(columns.observed, 1)
     rate = ones / n
     return np.asarray((rate < _RARE) & (n * rate**2 / 2 < _SURPRISE))
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from isthmus.contracts import Array, IntArray
-from isthmus.data.dataset import blocks
+from isthmus.data.dataset import Dataset, blocks, remembered
 
-__all__ = ["exact_duplicates"]
+__all__ = ["equal_samples", "exact_duplicates"]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, as in SplitMix64
 _HALF = np.uint64(32)
@@ -42,6 +42,12 @@ def exact_duplicates(x: Array | csr_array) -> IntArray:
         equal = same[_equal(x, same, np.full(len(same), row))]
         origin[row] = origin[equal[0]] if len(equal) else row
     return np.unique(origin, return_inverse=True)[1]  # first rows are in order of appearance
+
+
+@remembered
+def equal_samples(dataset: Dataset) -> IntArray:
+    """As :func:`exact_duplicates`, of a dataset's values, ``(n,)``."""
+    return exact_duplicates(dataset.x)
 
 
 def _hashes(x: Any) -> Array:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.sparse import issparse
 
 from isthmus.contracts import Array, BoolArray, FloatArray
+from isthmus.data.stored import blocks, both
 
-__all__ = ["Scaling", "fit_scaling", "join_scalings", "means", "moments"]
-
-_CHUNK = 1 << 24  # values widened to float64 at a time
+__all__ = [
+    "Moments",
+    "Scaling",
+    "counted_means",
+    "fit_scaling",
+    "join_scalings",
+    "means",
+    "moments",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +36,41 @@ class Scaling:
     offset: FloatArray
     scale: FloatArray
     method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of values, alone or column by column, so that those of blocks can be joined in one pass.
+
+    Attributes:
+        count: of the observed ones.
+        mean: of them, 0 where there are none.
+        square: the sum of their squared deviations from it.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 6.0])
+        >>> one, other = Moments.of(x[:1]), Moments.of(x[1:])
+        >>> float(one.joined(other).square)
+        14.0
+    """
+
+    count: FloatArray
+    mean: FloatArray
+    square: FloatArray
+
+    @classmethod
+    def of(cls, values: FloatArray, seen: BoolArray | None = None) -> Self:
+        """Over the first axis, of what was observed."""
+        count = np.asarray(len(values) if seen is None else seen.sum(0), np.float64)
+        mean = _shown(values, seen).sum(0) / np.maximum(count, 1)
+        return cls(count, mean, _shown((values - mean) ** 2, seen).sum(0))
+
+    def joined(self, other: Moments) -> Moments:
+        """Of both together (Chan, Golub & LeVeque 1983)."""
+        count = self.count + other.count
+        apart, share = other.mean - self.mean, other.count / np.maximum(count, 1)
+        square = self.square + other.square + apart**2 * self.count * share
+        return Moments(count, self.mean + apart * share, square)
 
 
 def fit_scaling(
@@ -54,10 +96,9 @@ def fit_scaling(
         255.0
     """
     if method == "standard":
-        mean, variance = moments(x, mask)
+        mean, variance, count = _moments(x, mask)
         if shared:
-            known = np.ones(len(mean), np.bool_) if mask is None else mask.any(axis=0)
-            variance = np.full_like(variance, variance[known].mean())
+            variance = np.full_like(variance, variance[count > 0].mean())
         flat = variance <= (1e-7 * np.maximum(np.abs(mean), 1e-30)) ** 2
         deviation = np.sqrt(np.where(flat, 1.0, variance))
         return Scaling(mean.astype(np.float32), deviation.astype(np.float32), method)
@@ -88,29 +129,37 @@ def means(x: Any, mask: BoolArray | None = None) -> FloatArray:
     """
     if issparse(x):
         return np.asarray(x.mean(0, dtype=np.float64)).ravel()
-    total = sum(_observed(x[b], mask, b).sum(0) for b in _blocks(x))
-    return np.asarray(total / _observations(x, mask), np.float64)
+    return counted_means(x, mask)[0]
+
+
+def counted_means(x: Any, mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Mean, as of :func:`means`, and number of the observed values of each column, ``(d,)``."""
+    total, count = np.zeros((2, x.shape[1]))
+    for values, seen in _blocks(x, mask):
+        total += _shown(values, seen).sum(0)
+        count += len(values) if seen is None else seen.sum(0)
+    return total / np.maximum(count, 1), count
 
 
 def moments(x: Array, mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of each column of ``(n, d)`` over the observed values, in float64."""
-    mean = means(x, mask)
-    square = sum((_observed(x[b] - mean, mask, b) ** 2).sum(0) for b in _blocks(x))
-    return mean, np.asarray(square / _observations(x, mask), np.float64)
+    return _moments(x, mask)[:2]
 
 
-def _blocks(x: Array) -> list[slice]:
-    rows = max(1, _CHUNK // max(x.shape[1], 1))
-    return [slice(start, start + rows) for start in range(0, len(x), rows)]
+def _moments(x: Any, mask: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean, variance and number of the observed values of each column, ``(d,)`` each."""
+    found = Moments(*np.zeros((3, x.shape[1])))
+    for values, seen in _blocks(x, mask):
+        found = found.joined(Moments.of(values, seen))
+    return found.mean, found.square / np.maximum(found.count, 1), found.count
 
 
-def _observations(x: Array, mask: BoolArray | None) -> FloatArray:
-    """Of each column, ``(d,)``; at least 1."""
-    n, d = x.shape
-    count = np.full(d, float(n)) if mask is None else mask.sum(0, dtype=np.float64)
-    return np.maximum(count, 1)
+def _blocks(x: Any, mask: Any) -> Iterator[tuple[FloatArray, BoolArray | None]]:
+    """Blocks ``(m, d)`` in float64, and where they were observed."""
+    for rows in blocks(x.shape):
+        block, seen = both(x, mask, rows)
+        yield np.asarray(block, np.float64), seen
 
 
-def _observed(block: Array, mask: BoolArray | None, rows: slice) -> FloatArray:
-    values = np.asarray(block, np.float64)
-    return values if mask is None else np.where(mask[rows], values, 0.0)
+def _shown(values: FloatArray, seen: BoolArray | None) -> FloatArray:
+    return values if seen is None else np.where(seen, values, 0.0)

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from isthmus.contracts import IntArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.dealing import deal, in_order
-from isthmus.data.duplicates import exact_duplicates
+from isthmus.data.duplicates import equal_samples
 from isthmus.errors import DataError, UsageError
 
 __all__ = ["PARTS", "components", "leak", "split"]
@@ -40,7 +40,7 @@ def components(dataset: Dataset, *more: IntArray) -> IntArray:
         >>> components(data).tolist(), components(data, np.array([0, 1, 2, 2])).tolist()
         ([0, 0, 1, 0], [0, 0, 0, 0])
     """
-    relations = [exact_duplicates(dataset.x), *(_checked(each, dataset) for each in more)]
+    relations = [equal_samples(dataset), *(_checked(each, dataset) for each in more)]
     if dataset.groups is not None:
         relations.append(_grouped(dataset.groups))
     joined = relations[0]

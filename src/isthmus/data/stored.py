@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import reduce
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from isthmus.contracts import Array, BoolArray, IntArray
+from isthmus.contracts import Array, IntArray
 from isthmus.errors import StorageError
 
-__all__ = ["Rows", "Stored", "blocks"]
+__all__ = ["Rows", "Stored", "blocks", "both", "chosen", "columns_of", "combined", "non_finite"]
 
 _BLOCK = 1 << 22  # values looked at together
 _TOGETHER = 1 << 20  # bytes that are read in one go, where the file's own chunks are smaller
@@ -49,6 +50,7 @@ class Stored:
         change: what is done to a block when it is read; it keeps its number of rows.
         kind: the type of values after the change.
         sample_shape: the shape of one sample after the change.
+        finite: whether all values after the change are known to be finite numbers.
 
     Example:
         >>> stored = Stored(np.arange(12).reshape(6, 2), limit=1)
@@ -63,16 +65,14 @@ class Stored:
     change: Callable[[Array], Array] | None = None
     kind: np.dtype[Any] | None = None
     sample_shape: tuple[int, ...] | None = None
+    finite: bool = False
 
     def __len__(self) -> int:
         return self.source.shape[0] if self.rows is None else len(self.rows)
 
     def __getitem__(self, key: Any) -> Array:
         """Read rows: a slice or indices."""
-        block = self._read(self._places(key))
-        if self.change is not None:
-            block = self.change(block)
-        return block.astype(self.dtype, copy=False).reshape(len(block), *self.shape[1:])
+        return self._changed(self._read(self._places(key)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """The whole of it, where that is small.
@@ -116,6 +116,11 @@ class Stored:
         return self.nbytes * _SHARE <= self.limit
 
     @property
+    def readable(self) -> int:
+        """The number of samples that may be read at once."""
+        return max(1, self.limit * len(self) // max(1, _SHARE * self.nbytes))
+
+    @property
     def together(self) -> int:
         """Rows of the source that are read in one go: whole chunks, of about a megabyte."""
         width = math.prod(self.source.shape[1:]) * self.source.dtype.itemsize
@@ -127,14 +132,19 @@ class Stored:
 
     def select(self, key: Any) -> Stored | Array:
         """Chosen rows: an array where they are few, else still on the disk."""
-        chosen = replace(self, rows=self.places(key))
+        chosen = self.at(key)
         return chosen[:] if chosen.small else chosen
+
+    def at(self, key: Any) -> Stored:
+        """Chosen rows, still on the disk, however few."""
+        return replace(self, rows=self.places(key))
 
     def mapped(
         self,
         change: Callable[[Array], Array],
         dtype: Any = None,
         sample_shape: tuple[int, ...] | None = None,
+        finite: bool = False,
     ) -> Stored:
         """The same rows, each block changed when it is read.
 
@@ -142,18 +152,20 @@ class Stored:
             change: of a block ``(m, *sample_shape)``.
             dtype: of what it gives, if another.
             sample_shape: of what it gives, if another.
+            finite: whether all that it gives are finite numbers.
         """
 
-        def both(block: Array) -> Array:
+        def changed(block: Array) -> Array:
             return change(before(block).reshape(len(block), *self.shape[1:]))
 
         before = self.change or (lambda block: block)
         kind, shape = np.dtype(dtype or self.dtype), sample_shape or self.shape[1:]
-        return replace(self, change=both, kind=kind, sample_shape=shape)
+        return replace(self, change=changed, kind=kind, sample_shape=shape, finite=finite)
 
     def columns(self, some: Sequence[int]) -> Stored:
         """Some columns of a table."""
-        return self.mapped(lambda block: block[:, list(some)], sample_shape=(len(some),))
+        chosen, shape = list(some), (len(some),)
+        return self.mapped(lambda block: block[:, chosen], sample_shape=shape, finite=self.finite)
 
     def astype(self, dtype: Any, copy: bool = True) -> Stored:
         """The same rows in another type."""
@@ -172,6 +184,31 @@ class Stored:
     def max(self) -> Any:
         """The largest value."""
         return max(self[part].max() for part in blocks(self.shape))
+
+    def any(self, axis: Literal[0] | None = None) -> Any:
+        """Whether a value is true; with axis 0, whether it is in any sample, ``sample_shape``."""
+        if axis is None:
+            return any(self[part].any() for part in blocks(self.shape))
+        return reduce(np.logical_or, (self[part].any(0) for part in blocks(self.shape)))
+
+    def all(self) -> bool:
+        """Whether all values are true."""
+        return all(self[part].all() for part in blocks(self.shape))
+
+    def sum(self, axis: Literal[0] | None = None) -> Any:
+        """The sum of all values; with axis 0, over the samples, ``sample_shape``."""
+        return sum(self[part].sum(axis) for part in blocks(self.shape))
+
+    def beside(self, other: Stored, key: Any) -> tuple[Array, Array]:
+        """Rows, and those of another, read once where both are made of the same."""
+        places, others = self._places(key), other._places(key)
+        block = self._read(places)
+        again = self.source is other.source and _same(places, others)
+        return self._changed(block), other._changed(block if again else other._read(others))
+
+    def _changed(self, block: Array) -> Array:
+        changed = block if self.change is None else self.change(block)
+        return changed.astype(self.dtype, copy=False).reshape(len(block), *self.shape[1:])
 
     def _places(self, key: Any) -> slice | IntArray:
         if isinstance(key, slice) and self.rows is None:
@@ -211,10 +248,80 @@ def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
 
 
-def non_finite(x: Any) -> BoolArray:
-    """Which samples ``(n, ...)`` hold a value that is not finite, ``(n,)``; block by block."""
-    bad = np.zeros(x.shape[0], np.bool_)
+def both(x: Any, beside: Any, rows: Any) -> tuple[Any, Any]:
+    """Rows of samples and of what lies beside them, such as a mask; None where nothing does."""
+    if isinstance(x, Stored) and isinstance(beside, Stored):
+        return x.beside(beside, rows)
+    return x[rows], None if beside is None else beside[rows]
+
+
+def chosen(x: Any, beside: Any, rows: Any) -> tuple[Any, Any]:
+    """Rows as of :func:`both`; those on the disk stay there, unless they are few."""
+    if not isinstance(x, Stored) or x.readable >= len(x.places(rows)):
+        return both(x, beside, rows)
+    there = beside.at(rows) if isinstance(beside, Stored) else beside
+    return x.at(rows), there if there is None or isinstance(there, Stored) else there[rows]
+
+
+def columns_of(values: Any, some: Sequence[int]) -> Any:
+    """Some columns of a table, in memory or on the disk."""
+    return values.columns(some) if isinstance(values, Stored) else values[:, list(some)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Combined:
+    """Rows made of those of two arrays."""
+
+    x: Stored
+    beside: Any
+    change: Callable[[Array, Array], Array]
+    dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.x.shape
+
+    def __getitem__(self, rows: slice) -> Array:
+        return self.change(*both(self.x, self.beside, rows))
+
+
+def combined(
+    x: Stored,
+    beside: Any,
+    change: Callable[[Array, Array], Array],
+    dtype: Any = None,
+    *,
+    finite: bool = False,
+) -> Stored:
+    """What is made of samples on the disk and of what lies beside them, when it is read.
+
+    Args:
+        x: the samples.
+        beside: of their shape, on the disk or in memory.
+        change: of a block of each; it gives as many samples of the same shape.
+        dtype: of what it gives, if another than that of ``x``.
+        finite: whether all that it gives are finite numbers.
+
+    Example:
+        >>> x, mask = Stored(np.arange(6).reshape(3, 2), limit=1), np.eye(3, 2) == 1
+        >>> combined(x, mask, lambda block, seen: np.where(seen, block, -1))[1:].tolist()
+        [[-1, 3], [-1, -1]]
+    """
+    kind = np.dtype(dtype or x.dtype)
+    return Stored(_Combined(x, beside, change, kind), x.limit, x.chunk, finite=finite)
+
+
+def non_finite(x: Any, mask: Any = None) -> IntArray:
+    """How many observed values of each sample ``(n, ...)`` are not finite, ``(n,)``."""
+    bad = np.zeros(x.shape[0], np.int64)
     for part in blocks(x.shape):
-        block = np.asarray(x[part])
-        bad[part] = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        block, seen = both(x, mask, part)
+        found = ~np.isfinite(block) if seen is None else ~np.isfinite(block) & (seen != 0)
+        bad[part] = found.reshape(len(block), -1).sum(axis=1)
     return bad
+
+
+def _same(places: slice | IntArray, others: slice | IntArray) -> bool:
+    if isinstance(places, slice) or isinstance(others, slice):
+        return places is others or (isinstance(others, slice) and places == others)
+    return np.array_equal(places, others)

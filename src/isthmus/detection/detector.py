@@ -363,7 +363,7 @@ def _seen(
     """Codes ``(n, k)``, places ``(n, 2 p)`` and reconstruction errors ``(n,)``."""
     pieces = []
     for rows in blocks(data.shape):
-        part = data[rows]
+        part = data[rows].held()
         x, guess = (a.reshape(len(part), -1) for a in (dense(part), model.reconstruct(part)))
         mask = None if part.mask is None else part.mask.reshape(x.shape)
         error = reconstruction_error(x / frame.scale, guess / frame.scale, mask)

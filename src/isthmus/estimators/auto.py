@@ -12,7 +12,7 @@ from isthmus.contracts import Array, BoolArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import Facts, describe
 from isthmus.data.scaling import Scaling, fit_scaling, join_scalings
-from isthmus.data.stored import Stored
+from isthmus.data.stored import columns_of
 from isthmus.errors import DataError, UsageError
 from isthmus.models.likelihoods import (
     Bernoulli,
@@ -139,8 +139,8 @@ def choose_scaling(
         return _scaling(likelihood, facts, x, mask, method, shared)
     blocks = []
     for part, columns in likelihood.parts(x.shape[1]):
-        some: Any = x.columns(columns) if isinstance(x, Stored) else x[:, columns]
-        seen = None if mask is None else mask[:, columns]
+        some = columns_of(x, columns)
+        seen = None if mask is None else columns_of(mask, columns)
         if seen is None or seen.any():
             own = describe(Dataset(some, mask=seen))
             if isinstance(part, Bernoulli) and not own.binary:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from isthmus.contracts import Array, BoolArray, FloatArray
+from isthmus.data.stored import both
 
 __all__ = ["Conditional", "Law", "Observed", "condition", "weighted_gram"]
 
@@ -48,7 +49,7 @@ class Observed:
     """Samples ``(n, d)`` in data units, and how well each value is known.
 
     Attributes:
-        x: dense; what the mask hides is of no influence.
+        x: dense, perhaps on the disk, with its mask; what the mask hides is of no influence.
         mask: True where observed, or None.
         variance: known noise variance, or None.
         mean: with ``scale``, the standardisation, ``(d,)``.
@@ -63,9 +64,9 @@ class Observed:
 
     def __getitem__(self, rows: slice) -> Self:
         """The chosen samples."""
-        mask = None if self.mask is None else self.mask[rows]
+        x, mask = both(self.x, self.mask, rows)
         variance = None if self.variance is None else self.variance[rows]
-        return type(self)(self.x[rows], mask, variance, self.mean, self.scale)
+        return type(self)(x, mask, variance, self.mean, self.scale)
 
     def blocks(self, width: int) -> Iterator[slice]:
         """Slices of as many samples as ``width`` numbers each may be held of."""

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -49,7 +50,7 @@ class Inputs:
         mask = self.dataset.mask
         return None if mask is None else mask.reshape(len(mask), -1)
 
-    @property
+    @cached_property
     def hiding_mask(self) -> BoolArray | None:
         """The mask, if it hides anything."""
         return None if self.mask is None or self.mask.all() else self.mask

@@ -14,9 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from isthmus.contracts import FloatArray, IntArray, LogProb
+from isthmus.contracts import Array, BoolArray, FloatArray, IntArray, LogProb
 from isthmus.data.describe import describe
-from isthmus.errors import UsageError
+from isthmus.data.stored import Stored, both, combined
+from isthmus.errors import StorageError, UsageError
 from isthmus.estimators.base import LatentEstimator
 from isthmus.estimators.conditional import Conditional, Law, Observed, condition
 from isthmus.estimators.growth import grown
@@ -39,6 +40,7 @@ __all__ = ["TruncatedSVD"]
 
 _ROWS = 4096
 _VALUES = 1 << 23  # numbers held at a time
+_SQUARES = 4096**2 * 8  # bytes of a matrix (d, d) that may be made, whatever is allowed
 _EDGE = 2.0**-53  # ranks keep off 0 and 1
 
 _Compute = Callable[[Observed, Conditional], tuple[FloatArray, ...]]
@@ -119,15 +121,19 @@ class TruncatedSVD(LatentEstimator):
             raise UsageError(f"solver should be {known}, not {self.solver!r}")
         self.seed_ = self._seed()
         seen = inputs.hiding_mask
-        x = squarable(inputs.x if seen is None else np.where(seen, inputs.x, 0))
+        facts = describe(inputs.dataset)
+        held = not isinstance(inputs.x, Stored)
+        x = np.where(seen, inputs.x, 0) if held and seen is not None else inputs.x
+        x = squarable(x, max(-facts.minimum, facts.maximum))
         mean, square = column_moments(x, seen)
         self.mean_ = mean if self.center else np.zeros_like(mean)
         square = square + (mean - self.mean_) ** 2
         self.scale_ = np.where(square > 0, np.sqrt(square), 1.0) if self.scale else np.ones(d)
-        self.quantum_ = np.broadcast_to(np.asarray(describe(inputs.dataset).quantum), (d,)).copy()
+        self.quantum_ = np.broadcast_to(np.asarray(facts.quantum), (d,)).copy()
         if seen is None and inputs.variance is None:
             spectrum = self._spectrum(x, float((square / self.scale_**2).sum()))
         else:
+            _refuse_squares(inputs.x)
             data = Observed(x, seen, inputs.variance, self.mean_, self.scale_)
             spectrum = maximise(data, self._first(data), center=self.center)
         self._keep(spectrum, n)
@@ -148,9 +154,17 @@ class TruncatedSVD(LatentEstimator):
 
     def _first(self, data: Observed) -> Spectrum:
         """That of the samples with each gap filled by its feature's mean."""
-        gap = False if data.mask is None else ~data.mask
-        dtype = np.float64 if data.x.dtype == np.float64 else np.float32
-        filled = np.where(gap, self.mean_.astype(dtype), data.x.astype(dtype, copy=False))
+        dtype = np.dtype(np.float64 if data.x.dtype == np.float64 else np.float32)
+        usual = self.mean_.astype(dtype)
+
+        def with_means(x: Array, seen: BoolArray) -> FloatArray:
+            return np.where(seen, x.astype(dtype, copy=False), usual)
+
+        filled: Any = data.x.astype(dtype, copy=False)
+        if isinstance(data.x, Stored) and data.mask is not None:
+            filled = combined(data.x, data.mask, with_means, dtype, finite=True)
+        elif data.mask is not None:
+            filled = with_means(data.x, data.mask)
         mean, square = column_moments(filled)
         square += (mean - self.mean_) ** 2
         return self._spectrum(filled, float((square / self.scale_**2).sum()))
@@ -290,8 +304,8 @@ class TruncatedSVD(LatentEstimator):
         law = Law(np.zeros(d), self.components_, self._variances, self.noise_variance_)
         mask, pieces = inputs.hiding_mask, []
         for rows in inputs.chunks(max(1, _VALUES // max(width * d, k * k))):
-            x = inputs.x[rows].toarray() if issparse(inputs.x) else inputs.x[rows]
-            seen = None if mask is None else mask[rows]
+            x, seen = both(inputs.x, mask, rows)
+            x = x.toarray() if issparse(x) else x
             noise = None if inputs.variance is None else inputs.variance[rows]
             part = Observed(x, seen, noise, self.mean_, self.scale_)
             pieces.append(compute(part, condition(law, part)))
@@ -426,3 +440,13 @@ class TruncatedSVD(LatentEstimator):
         self.mean_, self.scale_, self.quantum_ = arrays["mean"], arrays["scale"], arrays["quantum"]
         self.explained_variance_ = arrays["explained_variance"]
         self.noise_variance_, self.seed_ = float(facts["noise_variance"]), int(facts["seed"])
+
+
+def _refuse_squares(x: Any) -> None:
+    """Refuse to fit samples on the disk with gaps, where a matrix ``(d, d)`` has no place."""
+    size = 8 * x.shape[1] ** 2
+    if isinstance(x, Stored) and size > max(x.limit, _SQUARES):
+        cause = (
+            f"truncated SVD of gaps in samples of {x.shape[1]} values takes {size / 1e9:.2g} GB"
+        )
+        raise StorageError(cause, remedy="raise --max-bytes, use --resize, or --missing drop")

@@ -6,10 +6,12 @@ import dataclasses
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from isthmus.contracts import FloatArray
+from isthmus.data.stored import Stored
 from isthmus.errors import IsthmusWarning
 from isthmus.estimators.conditional import Law, Observed, condition, weighted_gram
 
@@ -79,7 +81,6 @@ def maximise(data: Observed, start: Spectrum, *, center: bool) -> Spectrum:
         start: where to start.
         center: whether the mean is fitted, or 0.
     """
-    observed = data.x.size if data.mask is None else max(int(data.mask.sum()), 1)
     least = data.least_variance
     data, start = data.quieter(least), dataclasses.replace(start, rounding=start.rounding + least)
     spectrum, path, before = start, [start.law], -math.inf
@@ -89,7 +90,7 @@ def maximise(data: Observed, start: Spectrum, *, center: bool) -> Spectrum:
         if behind is not None and scatter.log_prob < before:
             path, behind = [behind], None
             continue
-        gain, before = abs(scatter.log_prob - before) / observed, scatter.log_prob
+        gain, before = abs(scatter.log_prob - before) / scatter.observed, scatter.log_prob
         spectrum = scatter.spectrum(spectrum.rounding)
         if gain <= _TOLERANCE:
             return spectrum.quieter(least)
@@ -126,6 +127,59 @@ def _numbers(law: Law, unit: float, other: Law) -> FloatArray:
     return np.concatenate([law.mean / unit, turned / unit, [math.log(law.noise)]])
 
 
+class _Held:
+    """Filled samples ``(n, d)`` in memory."""
+
+    def __init__(self, n: int, d: int, dtype: np.dtype[Any]) -> None:
+        self.x = np.empty((n, d), dtype)
+
+    def add(self, rows: slice, block: FloatArray) -> None:
+        """Put some in their place."""
+        self.x[rows] = block
+
+    @property
+    def mean(self) -> FloatArray:
+        """Of each value, ``(d,)``."""
+        return np.asarray(self.x.mean(0, dtype=np.float64))
+
+    @property
+    def squares(self) -> FloatArray:
+        """Their sum, of each value, ``(d,)``."""
+        return np.einsum("nd,nd->d", self.x, self.x, dtype=np.float64)
+
+    def __matmul__(self, m: FloatArray) -> FloatArray:
+        """X^T X m for ``(d, j)``."""
+        narrow, out = m.astype(self.x.dtype), np.zeros(m.shape)
+        for start in range(0, len(self.x), 4096):
+            block = self.x[start : start + 4096]
+            out += block.T @ (block @ narrow)
+        return out
+
+
+class _Squared:
+    """The same of filled samples that memory does not hold: their sums of products ``(d, d)``."""
+
+    def __init__(self, n: int, d: int, dtype: np.dtype[Any]) -> None:
+        self.n, self.dtype = n, dtype
+        self.total, self.gram = np.zeros(d), np.zeros((d, d))
+
+    def add(self, _: slice, block: FloatArray) -> None:
+        self.total += block.sum(0)
+        narrow = block.astype(self.dtype)
+        self.gram += narrow.T @ narrow
+
+    @property
+    def mean(self) -> FloatArray:
+        return self.total / self.n
+
+    @property
+    def squares(self) -> FloatArray:
+        return np.diag(self.gram)
+
+    def __matmul__(self, m: FloatArray) -> FloatArray:
+        return self.gram @ m
+
+
 class _Scatter:
     r"""The expected scatter S of complete samples, given what was observed of them.
 
@@ -138,22 +192,23 @@ class _Scatter:
         """Condition block by block, and add up."""
         n, d = data.x.shape
         k = len(law.components)
-        self.v, self.n, self.log_prob = law.components.T, n, 0.0
-        self.filled = np.empty((n, d), np.float64 if data.x.dtype == np.float64 else np.float32)
+        self.v, self.n, self.log_prob, self.observed = law.components.T, n, 0.0, 0
+        dtype = np.dtype(np.float64 if data.x.dtype == np.float64 else np.float32)
+        self.filled = (_Squared if isinstance(data.x, Stored) else _Held)(n, d, dtype)
         self.own, self.spread, trace = np.zeros(d), np.zeros((d, k)), 0.0
         for rows in data.blocks(max(d, k * k)):
             trace += self._add(data[rows], rows, law)
-        self.mean = self.filled.mean(0, dtype=np.float64) if center else np.zeros(d)
+        self.mean = self.filled.mean if center else np.zeros(d)
         self.inner = self.v.T @ self.spread
         self.even = max(trace - float(np.trace(self.inner)), 0.0) / max(d - k, 1)
-        squares = np.einsum("nd,nd->d", self.filled, self.filled, dtype=np.float64)
-        self.trace = float((squares + self.own - n * self.mean**2).sum()) + trace
+        self.trace = float((self.filled.squares + self.own - n * self.mean**2).sum()) + trace
 
     def _add(self, part: Observed, rows: slice, law: Law) -> float:
         """Add a block to all but the trace of R, its share of which is returned."""
         given = condition(law, part)
-        self.filled[rows] = given.filled
+        self.filled.add(rows, given.filled)
         self.log_prob += float(given.log_prob.sum())
+        self.observed += part.x.size if part.mask is None else int(part.mask.sum())
         doubt, covariance = 1 - given.trust, given.covariance
         self.own += law.noise * doubt.sum(0)
         k, d = law.components.shape
@@ -173,12 +228,7 @@ class _Scatter:
 
     def __matmul__(self, m: FloatArray) -> FloatArray:
         """S m for ``(d, j)``."""
-        narrow = m.astype(self.filled.dtype)
-        out = np.zeros(m.shape)
-        for start in range(0, self.n, 4096):
-            block = self.filled[start : start + 4096]
-            out += block.T @ (block @ narrow)
-        within = self.v.T @ m
+        out, within = self.filled @ m, self.v.T @ m
         out += self.own[:, None] * m - self.n * np.outer(self.mean, self.mean @ m)
         out += self.spread @ within + self.v @ (self.spread.T @ m - self.inner @ within)
         return out + self.even * (m - self.v @ within)

@@ -208,7 +208,10 @@ class NetworkEstimator(PredictiveEstimator):
         )
 
     def _build(self, facts: Facts, scaling: Scaling, train: Inputs) -> AutoencoderNetwork:
-        usual = (means(train.x, train.mask) - scaling.offset) / scaling.scale
+        if scaling.method == "standard":
+            usual = np.zeros(train.x.shape[1])
+        else:
+            usual = (means(train.x, train.mask) - scaling.offset) / scaling.scale
         more = {
             "offset": torch.as_tensor(scaling.offset),
             "scale": torch.as_tensor(scaling.scale),

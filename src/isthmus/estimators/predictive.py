@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
 from isthmus.contracts import Array, FloatArray, IntArray, LogProb
-from isthmus.data.stored import Stored
+from isthmus.data.stored import Stored, both
 from isthmus.errors import NumericalError, UsageError
 from isthmus.estimators.base import LatentEstimator
 from isthmus.estimators.inputs import Inputs, as_tensor
@@ -77,16 +77,19 @@ class PredictiveEstimator(LatentEstimator):
         ``(n, *sample_shape)``, data units. The draws belong to each sample's content.
         """
         inputs = self._read(X, mask, variance)
-        hidden = np.zeros(inputs.x.shape, np.bool_) if inputs.mask is None else ~inputs.mask
 
         def filled(net: AutoencoderNetwork, batch: Batch, raw: Tensor) -> tuple[Tensor, ...]:
             mean, spread = net.predicted(batch, self._noise(batch, raw, draws, self.seed_))
-            return net.unscaled(mean), torch.sqrt(spread) * net.scale
+            mean, deviation = net.unscaled(mean), torch.sqrt(spread) * net.scale
+            known = raw.to(mean.dtype)
+            if batch.mask is None:
+                return known, torch.zeros_like(deviation)
+            return torch.where(batch.mask, known, mean), deviation.where(~batch.mask, 0)
 
-        mean, deviation = self._collect(inputs, filled, self._rows(draws))
-        dense = inputs.x.toarray() if issparse(inputs.x) else inputs.x
-        values = np.where(hidden, mean, dense).astype(inputs.dtype, copy=False)
-        deviation = np.where(hidden, deviation, 0.0).astype(inputs.dtype, copy=False)
+        values, deviation = (
+            each.astype(inputs.dtype, copy=False)
+            for each in self._collect(inputs, filled, self._rows(draws))
+        )
         return self._shaped(values), self._shaped(deviation)
 
     def predictive_ranks(
@@ -121,10 +124,10 @@ class PredictiveEstimator(LatentEstimator):
             z = net.codes(batch.seen, self._noise(batch, raw, 1, seed)).squeeze(1)
             half = net.quantum / net.scale / 2
             p = net.observed(z, batch)
-            return (_ranks(p, (batch.target - half, batch.target + half), draws, generator),)
+            bins = (batch.target - half, batch.target + half)
+            return (_shown(_ranks(p, bins, draws, generator), batch),)
 
-        (ranks,) = self._collect(inputs, ranked)
-        return self._shaped(ranks if inputs.mask is None else np.where(inputs.mask, ranks, np.nan))
+        return self._shaped(self._collect(inputs, ranked)[0])
 
     def likelihood_parameters(self, z: FloatArray) -> Mapping[str, FloatArray]:
         """Named parameters of p(x|z) for codes ``(n, k)``, each ``(n, *sample_shape)``.
@@ -172,12 +175,9 @@ class PredictiveEstimator(LatentEstimator):
         inputs = self._read(X, mask, variance)
 
         def told(net: AutoencoderNetwork, batch: Batch, _: Tensor) -> tuple[Tensor, ...]:
-            return (net.log_scores(net.code(batch.seen), batch),)
+            return (_shown(net.log_scores(net.code(batch.seen), batch), batch),)
 
-        (values,) = self._collect(inputs, told)
-        return self._shaped(
-            values if inputs.mask is None else np.where(inputs.mask, values, np.nan)
-        )
+        return self._shaped(self._collect(inputs, told)[0])
 
     @property
     def measure_(self) -> str:
@@ -265,7 +265,7 @@ def as_samples(
     aux = {} if response is None else response.read(inputs.aux)
     x = inputs.x
     if isinstance(x, Stored):
-        return _streamed(x, aux, dtype)
+        return _streamed(inputs, x, aux, dtype)
     mask, variance = (
         None if array is None else torch.from_numpy(np.require(array, requirements=["C", "W"]))
         for array in (inputs.mask, inputs.variance)
@@ -273,15 +273,27 @@ def as_samples(
     return Samples(inputs.tensor(dtype), mask, variance, aux)
 
 
-def _streamed(x: Stored, aux: Mapping[str, Tensor], dtype: torch.dtype | None) -> Streamed:
+def _streamed(
+    inputs: Inputs, x: Stored, aux: Mapping[str, Tensor], dtype: torch.dtype | None
+) -> Streamed:
+    mask = inputs.mask
+
     def read(rows: IntArray) -> Samples:
         beside = {name: field[torch.from_numpy(rows)] for name, field in aux.items()}
-        return Samples(as_tensor(x[rows], dtype), aux=beside)
+        block, seen = both(x, mask, rows)
+        return Samples(
+            as_tensor(block, dtype), None if seen is None else torch.from_numpy(seen), aux=beside
+        )
 
     converted = dtype is not None or x.dtype not in (np.uint8, np.float32)
-    width = x.shape[1] * (x.dtype.itemsize + (4 if converted else 0))
+    width = x.shape[1] * (x.dtype.itemsize + (4 if converted else 0) + (mask is not None))
     window = max(1, x.limit // (_WINDOWS * width))
     return Streamed(x.places(slice(None)), read, x.together, window, torch.device("cpu"))
+
+
+def _shown(values: Tensor, batch: Batch) -> Tensor:
+    """NaN where hidden."""
+    return values if batch.mask is None else values.where(batch.mask, math.nan)
 
 
 def _codes(z: Any, k: int) -> Tensor:

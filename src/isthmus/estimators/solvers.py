@@ -165,13 +165,12 @@ def oriented(components: FloatArray) -> FloatArray:
     return components * np.where(signs == 0, 1.0, signs)[:, None]
 
 
-def squarable(x: Any) -> Any:
-    """The samples, widened where their squares would leave float32.
+def squarable(x: Any, peak: float) -> Any:
+    """The samples, widened where squares of values up to ``peak`` would leave float32.
 
     Raises:
         DataError: their squares leave float64 too.
     """
-    peak = max(-float(x.min()), float(x.max()))
     if peak and not 1e-140 < peak < 1e140:
         raise DataError(
             f"squares of values up to {peak:.3g} exceed float64",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from isthmus.data.readers.npz import read_named
 from isthmus.data.readers.pictures import decode
 from isthmus.data.readers.resizing import observed_at
 from isthmus.data.readers.zipped import ZipReader
-from isthmus.errors import DataError
+from isthmus.data.stored import Stored, chosen, columns_of, non_finite
+from isthmus.errors import DataError, StorageError
 
 __all__ = ["BESIDE", "settle_variance", "with_mask_and_variance"]
 
@@ -51,11 +53,16 @@ def with_mask_and_variance(
     Raises:
         DataError: no such file; other names, rows or shapes than those of the samples; a mask
             with values that are no numbers, or one that hides everything.
+        StorageError: a variance beside samples on the disk.
     """
     for role in sorted(BESIDE):
         wanted = getattr(options, role)
         if wanted is None:
             continue
+        if role == "variance" and isinstance(reading.x, Stored):
+            cause = "known variances need all samples in memory"
+            remedy = "raise --max-bytes, or leave --variance out"
+            raise StorageError(cause, where=where, remedy=remedy)
         inside = getattr(reading, role)
         found = (
             _read(role, Path(wanted), options, reader_for)
@@ -172,7 +179,8 @@ def _by_name(role: str, found: _Found, reading: Reading, options: ReadOptions) -
     if extra and not options.skip_bad:
         cause = f"a {role} for {extra[0]!r}, of which there is no sample"
         raise DataError(cause, where=found.where, remedy="take it out")
-    return replace(found, values=found.values[[places[key(name)] for name in wanted]])
+    rows = np.array([places[key(name)] for name in wanted])
+    return replace(found, values=chosen(found.values, None, rows)[0])
 
 
 def _by_column(found: _Found, reading: Reading) -> _Found:
@@ -184,7 +192,8 @@ def _by_column(found: _Found, reading: Reading) -> _Found:
         if name not in places:
             remedy = "give it the columns of the samples"
             raise DataError("it lacks a column", where=found.where, column=name, remedy=remedy)
-    return replace(found, values=found.values[:, [places[n] for n in reading.feature_names]])
+    columns = [places[name] for name in reading.feature_names]
+    return replace(found, values=columns_of(found.values, columns))
 
 
 def _attached(role: str, found: _Found, reading: Reading, options: ReadOptions) -> Reading:
@@ -193,7 +202,7 @@ def _attached(role: str, found: _Found, reading: Reading, options: ReadOptions) 
         raise DataError(f"values of type {found.values.dtype}", where=found.where, remedy=remedy)
     values = found.values
     if role == "mask":
-        values = _finite(values, found.where) != 0
+        values = _shown(_finite(values, found.where))
     shape = tuple(np.shape(reading.x))
     fitted = _fitted(values, shape, options.size)
     if fitted is None:
@@ -203,7 +212,7 @@ def _attached(role: str, found: _Found, reading: Reading, options: ReadOptions) 
     if role == "variance":
         note = f"The noise of each value is from {Path(found.where).name}."
         return replace(reading, variance=fitted, notes=(*reading.notes, note))
-    hidden = fitted.size - int(np.count_nonzero(fitted))
+    hidden = fitted.size - int(fitted.sum())
     if hidden == fitted.size:
         remedy = "in a mask, what is not zero was observed"
         raise DataError("it hides every value", where=found.where, remedy=remedy)
@@ -211,16 +220,25 @@ def _attached(role: str, found: _Found, reading: Reading, options: ReadOptions) 
     return replace(reading, mask=fitted, notes=(*reading.notes, note))
 
 
-def _finite(mask: Array, where: str) -> Array:
-    bad = ~np.isfinite(mask)
+def _shown(mask: Any) -> Any:
+    if isinstance(mask, Stored):
+        return mask.mapped(lambda block: block != 0, np.bool_)
+    return mask != 0
+
+
+def _finite(mask: Any, where: str) -> Any:
+    bad = non_finite(mask)
     if bad.any():
-        cause = f"{_first(mask, bad)} in a mask (the first of {bad.sum()})"
+        block = np.asarray(mask[[int(np.flatnonzero(bad)[0])]])
+        cause = f"{_first(block, ~np.isfinite(block))} in a mask (the first of {bad.sum()})"
         raise DataError(cause, where=where, remedy="give 0 where a value was not observed, else 1")
     return mask
 
 
-def _fitted(values: Array, shape: tuple[int, ...], size: Size | None) -> Array | None:
+def _fitted(values: Any, shape: tuple[int, ...], size: Size | None) -> Any:
     """Values for every sample, from as many or from one; None where they do not fit."""
+    if isinstance(values, Stored):
+        return values if values.shape == shape else None
     stacks = [v for v in (values, values[None]) if v.ndim > 1 and len(v) in (1, shape[0])]
     for resize in (None, size):
         for stack in stacks:

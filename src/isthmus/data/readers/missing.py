@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from isthmus.contracts import Array, BoolArray
 from isthmus.data.readers.base import Reading
-from isthmus.data.stored import Stored, blocks, non_finite
+from isthmus.data.scaling import counted_means
+from isthmus.data.stored import Stored, blocks, both, chosen, combined, non_finite
 from isthmus.errors import DataError
 
 __all__ = ["settle_missing"]
@@ -30,16 +32,16 @@ def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
         DataError: there are some and ``how`` is None, or nothing is left of a sample set or of
             a feature.
     """
-    x = reading.x
+    x, given = reading.x, reading.mask
+    if getattr(x, "dtype", np.dtype(object)).kind != "f" or x.ndim < 2 or issparse(x):
+        return reading
     if isinstance(x, Stored):
         return _settle_stored(reading, x, how, where)
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.ndim < 2:
-        return reading
     if all(np.isfinite(x[rows]).all() for rows in blocks(x.shape)):
         return reading
-    finite = np.isfinite(reading.x)
-    hidden = np.False_ if reading.mask is None else np.asarray(reading.mask) == 0
-    seen = finite | hidden
+    finite = np.isfinite(x)
+    shown = np.True_ if given is None else np.asarray(given) != 0
+    seen = finite | ~shown
     count = int(seen.size - seen.sum())
     if not count:
         return reading
@@ -47,31 +49,65 @@ def settle_missing(reading: Reading, how: str | None, where: str) -> Reading:
         _refuse(reading, seen, count, where)
     if how == "drop":
         return _drop(reading, seen, where)
-    filled = reading.x.copy()
-    filled[~finite] = 0
     if how == "mask":
-        note = f"{count} missing values are hidden by a mask."
-        return replace(reading, x=filled, mask=finite & ~hidden, notes=(*reading.notes, note))
-    note = f"{count} missing values were replaced by their feature's mean."
-    x = _with_means(filled, finite & ~hidden, ~seen, where)
-    return replace(reading, x=x, notes=(*reading.notes, note))
+        return _masked(reading, _filled(x), finite & shown, count)
+    mean = _means(_filled(x), finite & shown, given, where)
+    return _with_means(reading, _filled(x, shown, mean), count)
 
 
 def _settle_stored(reading: Reading, x: Stored, how: str | None, where: str) -> Reading:
-    """The same for samples on the disk, of which a mask would be as large as they are."""
-    if x.dtype.kind != "f" or x.ndim < 2:
-        return reading
-    lacking = non_finite(x)
-    if not lacking.any():
-        return reading
-    if how == "drop":
-        return _drop(reading, ~lacking[:, None], where)
-    first = np.flatnonzero(lacking)[:1]
+    """The same for samples on the disk: masks and means are made of a block when it is read."""
+    given = reading.mask
+    bad = non_finite(x, given)
+    count = int(bad.sum())
+    if not count:
+        return replace(reading, x=replace(x, finite=True)) if given is None else reading
     if how is None:
-        found = replace(reading, x=x[first], first_row=reading.first_row + int(first[0]))
-        _refuse(found, np.isfinite(found.x), int(lacking.sum()), where)
-    cause = f"{int(lacking.sum())} samples miss values, and there is no memory for a mask of all"
-    raise DataError(cause, where=where, remedy="use --missing drop, or raise --max-bytes")
+        first = np.flatnonzero(bad)[:1]
+        block, shown = both(x, given, first)
+        seen = np.isfinite(block) | (False if shown is None else shown == 0)
+        found = replace(reading, x=block, first_row=reading.first_row + int(first[0]))
+        _refuse(found, seen, count, where)
+    if how == "drop":
+        return _drop(reading, (bad == 0)[:, None], where)
+    filled, mask = x.mapped(_filled, finite=True), x.mapped(np.isfinite, np.bool_)
+    if given is not None:
+        mask = combined(x, given, lambda block, shown: np.isfinite(block) & (shown != 0), np.bool_)
+    if how == "mask":
+        return _masked(reading, filled, mask, count)
+    mean = _means(filled, mask, given, where)
+    if given is None:
+        filled = x.mapped(lambda block: _filled(block, True, mean), finite=True)
+    else:
+        filled = combined(x, given, lambda block, shown: _filled(block, shown, mean), finite=True)
+    return _with_means(reading, filled, count)
+
+
+def _masked(reading: Reading, filled: Any, mask: Any, count: int) -> Reading:
+    note = f"{count} missing values are hidden by a mask."
+    return replace(reading, x=filled, mask=mask, notes=(*reading.notes, note))
+
+
+def _with_means(reading: Reading, filled: Any, count: int) -> Reading:
+    note = f"{count} missing values were replaced by their feature's mean."
+    return replace(reading, x=filled, notes=(*reading.notes, note))
+
+
+def _filled(x: Array, shown: Any = True, mean: Any = 0) -> Array:
+    """With its feature's mean where a value is not finite, and 0 where a mask hides that."""
+    gap = np.where(np.asarray(shown) != 0, np.asarray(mean, x.dtype), x.dtype.type(0))
+    return np.where(np.isfinite(x), x, gap)
+
+
+def _means(filled: Any, mask: Any, given: Any, where: str) -> Array:
+    """The mean of the observed values of each feature, ``sample_shape``."""
+    n, *shape = filled.shape
+    mean, count = counted_means(filled.reshape(n, -1), mask.reshape(n, -1))
+    unknown = (count.reshape(shape) == 0) & (True if given is None else given.any(axis=0))
+    if unknown.any():
+        cause = f"feature {int(np.argmax(unknown.reshape(-1)))} has no value at all"
+        raise DataError(cause, where=where, remedy="remove it, or use --missing mask")
+    return mean.reshape(shape)
 
 
 def _refuse(reading: Reading, seen: BoolArray, count: int, where: str) -> None:
@@ -94,21 +130,12 @@ def _drop(reading: Reading, seen: BoolArray, where: str) -> Reading:
         raise DataError(cause, where=where, remedy="use --missing mask or mean")
     if reading.ids is None:  # so that each sample keeps its number
         reading = replace(reading, ids=np.arange(len(seen)).astype(str))
-    changes: dict[str, Any] = {
-        name: value.select(whole) if isinstance(value, Stored) else value[whole]
-        for name in ("x", "labels", "ids", "groups", "mask", "variance")
+    x, mask = chosen(reading.x, reading.mask, whole)
+    changes: dict[str, Any] = {"x": x, "mask": mask} | {
+        name: value[whole]
+        for name in ("labels", "ids", "groups", "variance")
         if (value := getattr(reading, name)) is not None
     }
     note = f"{int((~whole).sum())} samples with missing values were dropped."
     aux = {name: value[whole] for name, value in reading.aux.items()}
     return replace(reading, **changes, aux=aux, notes=(*reading.notes, note))
-
-
-def _with_means(filled: Array, seen: BoolArray, lacks: BoolArray, where: str) -> Array:
-    counts = seen.sum(0)
-    unknown = lacks.any(0) & (counts == 0)
-    if unknown.any():
-        cause = f"feature {int(np.argmax(unknown.reshape(-1)))} has no value at all"
-        raise DataError(cause, where=where, remedy="remove it, or use --missing mask")
-    means = filled.sum(0, dtype=np.float64, where=seen) / np.maximum(counts, 1)
-    return np.where(lacks, means.astype(filled.dtype), filled)
