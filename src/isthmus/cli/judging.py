@@ -11,6 +11,7 @@ import typer
 from isthmus.cli.app import Data, Json, RunFolder, Seed, Splits, app, numbers
 from isthmus.cli.opening import opened, read, read_alike
 from isthmus.cli.options import plans, reads
+from isthmus.cli.teams import teamed
 from isthmus.cli.telling import print_check, print_json, print_next, typed
 from isthmus.flags import as_flags
 
@@ -110,13 +111,16 @@ def score(
 
     One row a sample: log p with its error, scores of the encoder's and of the decoder's side, a
     combined score, its p-value among the run's calibration samples, a flag, and the values that
-    made the sample unlikely.
+    made the sample unlikely. Several processes, started by torchrun or srun, share the samples.
     """
     from isthmus.products import write_scores
 
-    its = opened(run)
-    samples = read_alike(its, data, options)
-    found = write_scores(its, samples, out, fdr=fdr, residuals=residuals)
+    with teamed() as team:
+        its = opened(run)
+        samples = read_alike(its, data, options)
+        found = write_scores(its, samples, out, fdr=fdr, residuals=residuals, team=team)
+    if not team.leads:
+        return
     if as_json:
         print_json(found)
         return
