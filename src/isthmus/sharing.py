@@ -10,7 +10,9 @@ import numpy as np
 from isthmus.contracts import Array
 from isthmus.errors import IsthmusError
 
-__all__ = ["ByRows", "Compute", "by_units", "computed", "joined", "units"]
+__all__ = ["SCORED_TOGETHER", "ByRows", "Compute", "by_units", "computed", "joined", "units"]
+
+SCORED_TOGETHER = 256  # samples at most: with many draws each, seconds of work
 
 Compute = Callable[[slice], Mapping[str, Array]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,12 +20,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from isthmus import load, open_run
+from isthmus import analyse, load, open_run
 from isthmus.errors import UsageError
 from isthmus.models.draws import SharedGenerator, integers, normal, poisson, uniform
 from isthmus.places import place as place_of
 from isthmus.products import write_codes, write_scores
 from isthmus.training.distributed import SharedSlope, Team, joined
+from isthmus.watch import Silent
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs gloo")
 
@@ -65,7 +67,7 @@ with joined(patience) as team:
 TAKING = """
 import sys
 from pathlib import Path
-from isthmus import load, open_run
+from isthmus import analyse, load, open_run
 from isthmus.products import write_codes, write_scores
 from isthmus.training.distributed import joined
 
@@ -172,6 +174,32 @@ def test_one_run_by_two_processes(made):
     run = open_run(made / "run")
     assert len(run.history) == 2
     assert run.card["stages"]["report"] == "done"
+
+
+class Enough(Exception):
+    """What is to be compared is done."""
+
+
+class UntilScored(Silent):
+    def stage(self, name: str) -> None:
+        if name == "check":
+            raise Enough
+
+
+def test_one_goes_on_to_the_same_bytes_where_two_have_trained(made, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(made / "run", folder)
+    card = json.loads((folder / "run.json").read_text())
+    card["stages"] = dict.fromkeys(("read", "describe", "split", "fit"), "done")
+    (folder / "run.json").write_text(json.dumps(card))
+    files = ("latents.npy", "anomaly.npz", "anomalies.json", "scores.parquet")
+    for name in files:
+        (folder / name).unlink()
+    plan = {"epochs": 2, "precision": "float32", "loop": False, "map": "pca"}
+    with pytest.raises(Enough):
+        analyse(made / "data.npy", folder, resume=True, watch=UntilScored(), **plan)
+    for name in files:
+        assert (folder / name).read_bytes() == (made / "run" / name).read_bytes(), name
 
 
 def test_two_take_the_same_bytes_out_of_a_run_as_one(made):

@@ -20,13 +20,12 @@ from isthmus.errors import IsthmusWarning, RunCorruptError
 from isthmus.estimators import Autoencoder, VariationalAutoencoder
 from isthmus.evaluation import dense
 from isthmus.runs.folder import read_arrays, write_arrays
-from isthmus.sharing import ByRows, by_units
+from isthmus.sharing import SCORED_TOGETHER, ByRows, by_units
 
 __all__ = ["Detector", "Scored"]
 
 MOST_CODES = 5_000  # of training samples, kept
 MOST_PLACES = 750  # few: anomalies among them find no neighbours of their own kind
-MOST_TOGETHER = 256  # samples scored together
 MOST_USUAL = 1_000  # samples that say what is usual
 FORMAT = 1
 
@@ -229,7 +228,7 @@ class Detector:
             part = data[rows]
             return self.statistics(part) | {"because": self.because(part)}
 
-        unit = min(MOST_TOGETHER, next(blocks(data.shape)).stop)
+        unit = min(SCORED_TOGETHER, next(blocks(data.shape)).stop)
         found = by_rows(len(data), unit, of)
         because = found.pop("because")
         columns: dict[str, Array] = {"id": data.ids} | found
