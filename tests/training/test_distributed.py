@@ -25,6 +25,7 @@ from isthmus.errors import UsageError
 from isthmus.models.draws import SharedGenerator, integers, normal, poisson, uniform
 from isthmus.places import place as place_of
 from isthmus.products import write_codes, write_scores
+from isthmus.sweeping import sweep
 from isthmus.training.distributed import SharedSlope, Team, joined
 from isthmus.watch import Silent
 
@@ -217,6 +218,20 @@ def test_two_take_the_same_bytes_out_of_a_run_as_one(made):
         assert one.read_bytes() == two.read_bytes()
     assert [process.returncode for process in team] == [1, 1]
     assert all("nowhere.npy: no such file" in each for each in told)
+
+
+@pytest.mark.slow
+def test_two_share_a_sweep_whose_bytes_are_those_of_one(made):
+    np.save(made / "few.npy", np.load(made / "data.npy")[:120])
+    asked = ["--latent", "1,2", "--seeds", "1", "--epochs", "2", "--jobs", "1"]
+    team = started(["-m", "isthmus", "sweep", "few.npy", "-o", "two", *asked], 2, made)
+    told = [process.communicate(timeout=500) for process in team]
+    assert [process.returncode for process in team] == [0, 0], told
+    assert told[1] == ("", "")
+    sweep(load(made / "few.npy"), made / "one", latent=[1, 2], seeds=1, epochs=2, jobs=2)
+    cells = sorted(path.name for path in (made / "one" / "cells").iterdir())
+    for name in ("sweep.csv", *(f"cells/{cell}" for cell in cells)):
+        assert (made / "one" / name).read_bytes() == (made / "two" / name).read_bytes(), name
 
 
 def test_what_all_find_wrong_is_told_once(made):

@@ -42,7 +42,8 @@ def sweep(
     """Find how many latents the data need.
 
     Fits networks of several lengths and seeds, with truncated SVD of the same length beside, on
-    one split; the validation part chooses, the test part judges.
+    one split; the validation part chooses, the test part judges. Several processes, started by
+    torchrun or srun, share the networks.
     """
     from isthmus import sweeping
     from isthmus.console import Console
@@ -54,20 +55,22 @@ def sweep(
     told |= {} if splits is None else {"splits": splits.name}
     source, settings = shlex.quote(Path(data).name), typed(plan)
     flags = as_flags(options) + as_flags(told | settings)
-    with Signals() as signals, Console(signals) as console:
-        found = sweeping.sweep(
-            data,
-            out,
-            latent=ks,
-            seeds=seeds,
-            jobs=jobs,
-            resume=resume,
-            splits=splits,
-            watch=console,
-            command=f"isthmus sweep {source}{flags} -o SWEEP",
-            options=options,
-            **parse_plan(plan),
-        )
+    fits = parse_plan(plan) | {"latent": ks, "seeds": seeds, "jobs": jobs, "options": options}
+    with Signals() as signals, teamed() as team:
+        if not team.leads:
+            sweeping.attend(data, out, team, **fits)
+            return
+        with Console(signals) as console:
+            found = sweeping.sweep(
+                data,
+                out,
+                resume=resume,
+                splits=splits,
+                watch=console,
+                command=f"isthmus sweep {source}{flags} -o SWEEP",
+                team=team,
+                **fits,
+            )
     if as_json:
         print_json(found)
         return

@@ -33,7 +33,7 @@ from isthmus.training.parting import Parting, lost
 from isthmus.training.samples import Samples
 from isthmus.training.slope import Slope
 
-__all__ = ["ALONE", "SharedSlope", "Team", "joined"]
+__all__ = ["ALONE", "SharedSlope", "Team", "joined", "take_gpu"]
 
 PATIENCE = 300.0  # seconds that a step may take in any process
 _A_DAY = timedelta(days=1)
@@ -264,9 +264,7 @@ def joined(patience: float = PATIENCE) -> Iterator[Team]:
     from torch.distributed.rendezvous import rendezvous
 
     os.environ.update(where)
-    on_gpus = torch.cuda.is_available()
-    if on_gpus:
-        torch.cuda.set_device(int(where["LOCAL_RANK"]) % torch.cuda.device_count())
+    on_gpus = take_gpu()
     limit = timedelta(seconds=patience)
     with ALONE._together():
         store, rank, size = next(rendezvous("env://", timeout=limit))
@@ -285,6 +283,13 @@ def joined(patience: float = PATIENCE) -> Iterator[Team]:
         raise
     finally:
         _let_go(ties)
+
+
+def take_gpu() -> bool:
+    """Whether there are GPUs; a process of a team, or one that works for it, takes its own."""
+    if torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    return torch.cuda.is_available()
 
 
 def _let_go(ties: _Ties) -> None:
