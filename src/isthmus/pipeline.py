@@ -20,7 +20,7 @@ from isthmus.data.describe import describe, resize_advice
 from isthmus.data.entries import hold_out_entries
 from isthmus.data.folds import folds
 from isthmus.data.readers import as_dataset, load
-from isthmus.data.readers.base import legible
+from isthmus.data.readers.base import ReadOptions, legible
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.data.stored import Stored
 from isthmus.errors import DataError, IsthmusWarning, StorageError
@@ -300,7 +300,11 @@ class _Stages:
         return np.flatnonzero(np.isin(self.splits, parts))
 
     def _read(self) -> None:
-        self.data = as_dataset(self.given, self.options)
+        options = self.options
+        if self.team.size > 1:  # the order of samples on the disk depends on the memory allowed
+            own = options.get("max_bytes") or ReadOptions().max_bytes
+            options = options | {"max_bytes": self.team.least(own)}
+        self.data = as_dataset(self.given, options)
 
     def _describe(self) -> None:
         self.facts = describe(self.data)

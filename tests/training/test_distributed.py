@@ -20,7 +20,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from isthmus import analyse, load, open_run
+from isthmus import VariationalAutoencoder, analyse, load, open_run
+from isthmus.data.stored import Stored
 from isthmus.errors import UsageError
 from isthmus.models.draws import SharedGenerator, integers, normal, poisson, uniform
 from isthmus.places import place as place_of
@@ -65,13 +66,23 @@ with joined(patience) as team:
 """
 
 
-TAKING = """
-import sys
+TRAINING = {
+    "latent_dim": 2, "epochs": 3, "batch_size": 64, "precision": "float32", "random_state": 0
+}  # fmt: skip
+
+TAKING = (
+    f"""
+import json
 from pathlib import Path
-from isthmus import analyse, load, open_run
+from isthmus import VariationalAutoencoder, load, open_run
 from isthmus.products import write_codes, write_scores
 from isthmus.training.distributed import joined
+from isthmus.training.loop import Hooks
 
+SETTINGS = {TRAINING}
+
+"""
+    + """
 with joined() as team:
     run = open_run("run")
     for name, limit in (("memory", 10**8), ("disk", 20_000)):
@@ -79,8 +90,12 @@ with joined() as team:
         for suffix in ("npy", "csv"):
             write_codes(run, data, Path(f"{name}-{team.size}.{suffix}"), team=team)
         write_scores(run, data, Path(f"{name}-scores-{team.size}.csv"), team=team)
+    model = VariationalAutoencoder(**SETTINGS).fit(data, hooks=Hooks(team=team))  # on the disk
+    if team.leads:
+        Path("losses.json").write_text(json.dumps([row["train"] for row in model.history_.rows]))
     load("nowhere.npy")
 """
+)
 
 
 def started(command: list[str], count: int, folder: Path) -> list[subprocess.Popen[str]]:
@@ -203,7 +218,7 @@ def test_one_goes_on_to_the_same_bytes_where_two_have_trained(made, tmp_path):
         assert (folder / name).read_bytes() == (made / "run" / name).read_bytes(), name
 
 
-def test_two_take_the_same_bytes_out_of_a_run_as_one(made):
+def test_two_take_the_same_bytes_out_of_a_run_and_learn_the_same_from_the_disk(made):
     run = open_run(made / "run")
     team = started(["-c", TAKING], 2, made)
     told = [process.communicate(timeout=500)[1] for process in team]
@@ -218,6 +233,11 @@ def test_two_take_the_same_bytes_out_of_a_run_as_one(made):
         assert one.read_bytes() == two.read_bytes()
     assert [process.returncode for process in team] == [1, 1]
     assert all("nowhere.npy: no such file" in each for each in told)
+    assert isinstance(data.x, Stored)
+    alone = VariationalAutoencoder(**TRAINING).fit(data)
+    of_two = json.loads((made / "losses.json").read_text())
+    for row, other in zip(alone.history_.rows, of_two, strict=True):
+        assert row["train"] == pytest.approx(other, rel=1e-5)
 
 
 @pytest.mark.slow
