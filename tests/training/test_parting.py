@@ -67,7 +67,15 @@ def test_without_words_another_is_lost(pair):
 def test_a_fault_of_ours_is_told_to_the_others_as_such(pair):
     leader, other = pair
     other.leave_words(ZeroDivisionError("division by zero\nand more"))
-    assert "failed (ZeroDivisionError: division by zero);" in str(leader.reason(""))
+    assert "ended (ZeroDivisionError: division by zero);" in str(leader.reason(""))
+
+
+def test_one_that_is_asked_to_end_does_so_at_once_and_says_so(pair):
+    leader, other = pair
+    other.patience = 100
+    other.leave_words(KeyboardInterrupt())
+    other.settle(KeyboardInterrupt())
+    assert "ended (KeyboardInterrupt);" in str(leader.reason(""))
 
 
 def test_what_the_leader_tells_no_other_does(pair):

@@ -276,7 +276,7 @@ def joined(patience: float = PATIENCE) -> Iterator[Team]:
         ties = _Ties(Parting(store, rank, size, patience), dist.new_group(timeout=_A_DAY))
     try:
         yield Team(rank, size, ties)
-    except Exception as error:
+    except BaseException as error:
         ties.parting.leave_words(error)
         _let_go(ties)
         ties.parting.settle(error)

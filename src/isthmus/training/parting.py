@@ -65,22 +65,24 @@ class Parting:
                 return _error(self.store.get(_WORDS).decode())
         return lost(cause)
 
-    def leave_words(self, error: Exception) -> None:
+    def leave_words(self, error: BaseException) -> None:
         """Say why this process fails; the first words stay."""
         if not isinstance(error, PeerError):
             with suppress(RuntimeError):
                 self.store.compare_set(_WORDS, "", _words(error))
 
-    def settle(self, error: Exception) -> None:
+    def settle(self, error: BaseException) -> None:
         """Let the leader tell the error, if it still can: then here it counts as told.
 
         The connections are broken by now. The leader waits a little for the others, with whom the
-        store, or a launcher's patience, may end.
+        store, or a launcher's patience, may end. Another that was asked to end does so at once.
         """
         with suppress(RuntimeError):
             if self.rank == 0:
                 self.store.set(_TOLD, "yes")
                 self._seen([_GONE.format(rank) for rank in range(1, self.size)], _LINGERING)
+                return
+            if not isinstance(error, Exception):
                 return
             seconds = _SOON if isinstance(error, PeerError) else self.patience
             told = self._seen([_TOLD], seconds)
@@ -102,10 +104,10 @@ def lost(cause: str) -> PeerError:
     return PeerError(told, remedy=_AGAIN)
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     if not isinstance(error, IsthmusError):
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        error = PeerError(f"another process of the team failed ({cause})", remedy=_AGAIN)
+        cause = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
+        error = PeerError(f"another process of the team ended ({cause})", remedy=_AGAIN)
     kept = {name: getattr(error, name) for name in ("cause", "where", "row", "column", "remedy")}
     return to_json({"kind": type(error).__name__} | kept)
 
