@@ -7,7 +7,7 @@
     ├── DataError (ValueError)       3   the data are missing, damaged or unfit
     ├── NumericalError (ArithmeticError)  4   training or scoring left the finite numbers
     ├── StorageError (OSError)       5   a disk or the memory did not do its work
-    ├── PeerError (ConnectionError)  5   a process that trains along is lost
+    ├── PeerError (ConnectionError)  5   a process of the team is lost
     ├── RunBusyError                 6   another process works in this run folder
     └── RunCorruptError              7   a run folder is damaged or of another kind
 
@@ -44,6 +44,7 @@ class IsthmusError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    told: bool = False  # whether another process of a team tells it
 
     def __init__(
         self,
@@ -68,6 +69,13 @@ class IsthmusError(Exception):
             return self
         kind = type(self)
         return kind(self.cause, where=where, row=self.row, column=self.column, remedy=self.remedy)
+
+    def below(self, rows: int) -> Self:
+        """The same error, found so many rows further down, where it names a row by number."""
+        if not rows or not isinstance(self.row, int):
+            return self
+        row, kind = self.row + rows, type(self)
+        return kind(self.cause, where=self.where, row=row, column=self.column, remedy=self.remedy)
 
     def _message(self) -> str:
         cell = ", ".join(str(part) for part in (self.row, self.column) if part is not None)
@@ -102,7 +110,7 @@ class StorageError(IsthmusError, OSError):
 
 
 class PeerError(IsthmusError, ConnectionError):
-    """A process that trains along is lost, or does not answer."""
+    """A process of the team is lost, or does not answer."""
 
     exit_code = 5
 

@@ -28,6 +28,7 @@ from isthmus.estimators import Autoencoder, TruncatedSVD
 from isthmus.excerpt import excerpt
 from isthmus.report.latent_pictures import legible
 from isthmus.runs.folder import Run
+from isthmus.sharing import SCORED_TOGETHER, ByRows, by_units
 
 __all__ = ["MODELS", "Evaluation", "Mapped", "SampleScores", "dense", "further_maps", "recalled"]
 
@@ -104,6 +105,7 @@ class Evaluation:
         name: of the model, in words.
         draws: importance samples a sample.
         training_scored: training samples of which log p is computed: the others are alike.
+        by_rows: who computes the model's log p.
     """
 
     model: Any
@@ -115,6 +117,7 @@ class Evaluation:
     name: str
     draws: int = 64
     training_scored: int = 2_000
+    by_rows: ByRows = by_units
 
     def rows(self, *parts: str) -> Array:
         """Rows of some parts, in order."""
@@ -321,8 +324,17 @@ class Evaluation:
     def log_prob(self, model: Any, rows: Array) -> tuple[FloatArray, FloatArray]:
         """Log p and its error of some rows, ``(m,)`` each, by as many draws as planned."""
         draws = {} if isinstance(model, Autoencoder) else {"draws": self.draws}
-        found: tuple[FloatArray, FloatArray] = model.log_prob(self.data[rows], **draws)
-        return found
+        found: tuple[FloatArray, FloatArray]
+        if model is self.baseline:
+            found = model.log_prob(self.data[rows], **draws)
+            return found
+
+        def of(some: slice) -> dict[str, Array]:
+            value, error = model.log_prob(self.data[rows[some]], **draws)
+            return {"value": value, "error": error}
+
+        parts = self.by_rows(len(rows), SCORED_TOGETHER, of)
+        return parts["value"], parts["error"]
 
     def errors(self, model: Any, rows: Array) -> FloatArray:
         """Mean squared errors of some rows' reconstructions, ``(m,)``."""

@@ -20,7 +20,7 @@ from isthmus.data.describe import describe, resize_advice
 from isthmus.data.entries import hold_out_entries
 from isthmus.data.folds import folds
 from isthmus.data.readers import as_dataset, load
-from isthmus.data.readers.base import legible
+from isthmus.data.readers.base import ReadOptions, legible
 from isthmus.data.split_files import fingerprint, read_splits
 from isthmus.data.stored import Stored
 from isthmus.errors import DataError, IsthmusWarning, StorageError
@@ -28,6 +28,7 @@ from isthmus.estimate import ENOUGH_EPOCHS, Budgeted, Estimate, estimate, fit_to
 from isthmus.estimators import TruncatedSVD
 from isthmus.estimators.auto import choose_architecture
 from isthmus.estimators.neural import NetworkEstimator
+from isthmus.estimators.predictive import ROWS
 from isthmus.evaluation import SampleScores, dense, recalled
 from isthmus.examination import examined
 from isthmus.excerpt import excerpt, excerpt_rows
@@ -59,6 +60,7 @@ _MISSING = (
     "SVD, nor any measure below; reconstructions fill them in."
 )
 _MADE = 16  # new samples that the report shows
+_SHARED = ("fit", "encode", "score")  # stages that others attend
 _LONG = 30_000  # values seen in training from which the time is worth a trial
 
 
@@ -84,8 +86,8 @@ def analyse(
         watch: told of stages and progress.
         command: the command that the report quotes.
         options: how a path is read, see :func:`isthmus.load`.
-        team: the processes that train the network together, of which this one leads; the others
-            call :func:`attend`.
+        team: the processes that work together, of which this one leads; the others call
+            :func:`attend`.
         plan: the fields of :class:`Plan`.
 
     Raises:
@@ -112,7 +114,7 @@ def attend(
     options: dict[str, Any] | None = None,
     **plan: Any,
 ) -> None:
-    """Train along with the process that makes a run, and leave the rest to it.
+    """Train, encode and score along with the process that makes a run; the rest is its own.
 
     Args:
         data: as of :func:`analyse`.
@@ -226,27 +228,38 @@ class _Stages:
             for name, work, recall in self._order():
                 if not self.ledger.done(name):
                     self._always(name, work)
-                elif recall is not None:
+                    continue
+                if name in _SHARED:
+                    self.team.told(False)
+                if recall is not None:
                     recall()
-                if name == "fit":
-                    self.team.told(False)  # nothing is left to train
         except DataError as error:
             raise error.at(self.data.source) from error
         return Run(self.folder)
 
     def attend(self) -> None:
-        """Train along when the leader has come so far, if there is anything to train."""
+        """Do along what is shared, each when the leader has come so far, if it is to be done."""
         self._read()
-        if not self.team.told():
-            return
+        learns = self.team.told()
+        self._catch_up()
+        if learns:
+            self._learn(*self._sides())
+        encodes = self.team.told()
+        self._recall_fit()
+        if encodes:
+            self._codes()
+        if self.team.told():
+            self._recall_codes()
+            self._scored()
+
+    def _catch_up(self) -> None:
+        """Know what the leader has found by now."""
         self.ledger.card = read_json(self.folder / "run.json")
         if self.card["fingerprint"] != self.data.fingerprint:
             raise DataError("other data than the leader's", where=self.data.source)
         self.facts = describe(self.data)
         self._recall_split()
         self._recall_estimate()
-        self._learn(*self._sides())
-        self.team.told()
 
     def _order(self) -> list[tuple[str, Callable[[], None], Callable[[], None] | None]]:
         """Name, work and how to recall it; the optional ones only where they are asked for."""
@@ -287,7 +300,11 @@ class _Stages:
         return np.flatnonzero(np.isin(self.splits, parts))
 
     def _read(self) -> None:
-        self.data = as_dataset(self.given, self.options)
+        options = self.options
+        if self.team.size > 1:  # the order of samples on the disk depends on the memory allowed
+            own = options.get("max_bytes") or ReadOptions().max_bytes
+            options = options | {"max_bytes": self.team.least(own)}
+        self.data = as_dataset(self.given, options)
 
     def _describe(self) -> None:
         self.facts = describe(self.data)
@@ -419,6 +436,7 @@ class _Stages:
         self.card["latent_dim"] = self._latents()
         baseline = self._svd(train)
         if self.plan.model == "svd":
+            self.team.told(False)
             baseline.save(self.folder / "model")
         else:
             baseline.save(self.folder / "baseline")
@@ -474,9 +492,18 @@ class _Stages:
             self.splits, self.together = self.trained.splits, self.trained.components
 
     def _encode(self) -> None:
-        codes = self.trained.model.transform(self.data).astype(np.float32)
-        write_npy(self.folder / "latents.npy", codes)
+        self.team.told(True)
+        write_npy(self.folder / "latents.npy", self._codes())
         self._recall_codes()
+
+    def _codes(self) -> Array:
+        """Of all samples that the run keeps; each process of a team encodes some."""
+        model, unit = self.trained.model, len(self.data) if self.team.size == 1 else ROWS
+
+        def of(rows: slice) -> dict[str, Array]:
+            return {"z": model.transform(self.data[rows]).astype(np.float32)}
+
+        return self.team.rows(len(self.data), unit, of)["z"]
 
     def _recall_codes(self) -> None:
         self.evaluation = recalled(self.trained, self.truth)
@@ -494,7 +521,8 @@ class _Stages:
         write_json(self.folder / "quality.json", made.facts)
 
     def _score(self) -> None:
-        self.scores, found = score_columns(self.evaluation, self.together, self.folder)
+        self.team.told(True)
+        self.scores, found = self._scored()
         columns: dict[str, Any] = {
             "id": self.data.ids,
             "label": self.data.labels,
@@ -506,6 +534,9 @@ class _Stages:
         present = {name: column for name, column in columns.items() if column is not None}
         write_table(self.folder / "scores.parquet", present)
         write_json(self.folder / "comparison.json", self.evaluation.comparison(self.scores))
+
+    def _scored(self) -> tuple[SampleScores, dict[str, Array]]:
+        return score_columns(self.evaluation, self.together, self.folder, self.team)
 
     def _recall_scores(self) -> None:
         self.scores = SampleScores.of(Run(self.folder).scores)

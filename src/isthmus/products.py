@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from isthmus.data.readers.base import show
 from isthmus.data.stored import Stored
 from isthmus.detection import Detector, Scored
 from isthmus.errors import DataError, IsthmusWarning, StorageError, UsageError
+from isthmus.estimators.predictive import ROWS
 from isthmus.evaluation import recalled
 from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
 from isthmus.report.movies import MOVIES, write_movie
 from isthmus.runs.folder import Run, table_parts, write_arrays
 from isthmus.storage import atomic_file, npy_parts, write_json, zarr_parts
+from isthmus.training.distributed import ALONE, Team
 from isthmus.walking import Ground, Route, film
 
 __all__ = ["write_codes", "write_filled", "write_samples", "write_scores", "write_walk"]
@@ -34,13 +36,15 @@ _TOGETHER = 1 << 16  # samples whose codes are written together
 _Parts = AbstractContextManager[Callable[[Any], object]]
 
 
-def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> tuple[int, ...]:
+def write_codes(
+    run: Run, data: Dataset, out: Path, *, placed: bool = False, team: Team = ALONE
+) -> tuple[int, ...]:
     """Encode data by a run's model into an array or a table; returns the shape.
 
     A ``.csv`` or ``.parquet`` has the samples' ids beside the codes, and with ``placed`` their
     places on the run's map, which does not move; a ``.npy`` or ``.zarr`` has the codes alone.
     Codes are written as they come, so that those of any number of samples take no memory, places
-    aside.
+    aside. A team shares the samples; the one that leads writes.
 
     Raises:
         UsageError: another suffix, or places beside an array.
@@ -54,18 +58,35 @@ def write_codes(run: Run, data: Dataset, out: Path, *, placed: bool = False) -> 
     _check(out, (".npy", ".zarr", ".csv", ".parquet"))
 
     def encoded(data: Dataset) -> int:
-        step = len(data) if placed else _TOGETHER
-        file: _Parts = _array_parts(out, len(data)) if bare else _table_parts(out)
-        with file as write:
+        def codes(start: int, stop: int) -> FloatArray:
+            def of(rows: slice) -> dict[str, FloatArray]:
+                return {"z": run.model.transform(data[start + rows.start : start + rows.stop])}
+
+            return team.rows(stop - start, unit, of)["z"]
+
+        step = len(data) if placed else _TOGETHER * team.size
+        unit = _TOGETHER if team.size == 1 else ROWS  # of which a network makes the same codes
+        with _parts(out, len(data), team) as write:
             for start in range(0, len(data), step):
-                part = data[start : start + step]
-                codes: FloatArray = run.model.transform(part)
-                columns = {"id": part.ids} | {f"z{i}": column for i, column in enumerate(codes.T)}
-                columns |= _places(run, codes) if placed else {}
-                write(codes if bare else columns)
-        return codes.shape[1]
+                z = codes(start, stop := min(start + step, len(data)))
+                columns: dict[str, Array] = {"id": data.ids[start:stop]}
+                columns |= {f"z{i}": column for i, column in enumerate(z.T)}
+                columns |= _places(run, z) if placed and team.leads else {}
+                write(z if bare else columns)
+        return z.shape[1]
 
     return len(data), _asked(run, data, encoded)
+
+
+def _parts(out: Path, n: int, team: Team) -> _Parts:
+    """Where the next of ``n`` rows are written; nowhere for those who do not lead."""
+    if not team.leads:
+        return nullcontext(_unwritten)
+    return _table_parts(out) if out.suffix in (".csv", ".parquet") else _array_parts(out, n)
+
+
+def _unwritten(_: Any) -> None:
+    pass
 
 
 @contextmanager
@@ -147,12 +168,19 @@ def _refuse_large(data: Dataset, out: Path) -> None:
 
 
 def write_scores(
-    run: Run, data: Dataset, out: Path, *, fdr: float = 0.1, residuals: Path | None = None
+    run: Run,
+    data: Dataset,
+    out: Path,
+    *,
+    fdr: float = 0.1,
+    residuals: Path | None = None,
+    team: Team = ALONE,
 ) -> dict[str, Any]:
     """Score data by a run's model into ``.csv`` or ``.parquet``: a row a sample, a column a score.
 
     Of the run's own data only the test samples get p-values and flags: the others were trained
-    on, or are what p-values are measured against.
+    on, or are what p-values are measured against. A team shares the samples; the one that leads
+    writes.
 
     Args:
         run: whose model scores.
@@ -161,6 +189,7 @@ def write_scores(
         fdr: the false-discovery rate of the flags.
         residuals: a ``.npz`` or, of any number of samples, a ``.zarr`` with the surprise of each
             value, nats, ``(n, *sample_shape)``.
+        team: the processes that do so together.
 
     Returns:
         As ``anomalies.json`` of a run.
@@ -181,10 +210,13 @@ def write_scores(
     detector = Detector.load(run.path / "anomaly.npz", run.model)
     splits = _splits_of_all(run, len(data)) if own else None
     tested = None if splits is None else splits == "test"
-    scored: Scored = _asked(run, data, lambda part: detector.scored(part, fdr=fdr, tested=tested))
+    scored: Scored = _asked(
+        run, data, lambda part: detector.scored(part, fdr=fdr, tested=tested, by_rows=team.rows)
+    )
     columns = dict(scored.columns) | ({} if splits is None else {"split": splits})
-    _write_table(out, columns | {"because": scored.because})
-    if residuals is not None:
+    if team.leads:
+        _write_table(out, columns | {"because": scored.because})
+    if residuals is not None and team.leads:
         _write_residuals(detector, data, residuals)
     found = detector.facts(scored)
     return found | {"notes": [*found["notes"], _whom(len(data), found["tested"], own=own)]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from isthmus.data.splits import PARTS
 from isthmus.detection import Detector
 from isthmus.evaluation import Evaluation, SampleScores, dense
 from isthmus.storage import write_json
+from isthmus.training.distributed import ALONE, Team
 
 __all__ = ["score_columns", "strange_examples"]
 
@@ -22,35 +24,46 @@ _STRANGE = 9  # samples shown in the report
 
 
 def score_columns(
-    evaluation: Evaluation, together: IntArray, folder: Path
+    evaluation: Evaluation, together: IntArray, folder: Path, team: Team = ALONE
 ) -> tuple[SampleScores, dict[str, Array]]:
     """Score the held-out samples, and as many training samples as a histogram needs.
 
-    Writes ``anomaly.npz``, by which new samples are scored alike, and ``anomalies.json``.
+    The process that leads writes ``anomaly.npz``, by which new samples are scored alike and the
+    other processes score theirs, and ``anomalies.json``.
 
     Args:
         evaluation: of the run.
         together: number of each sample's component, ``(n,)``: of each, one sample calibrates.
         folder: of the run.
+        team: the processes that share the samples; all call this.
 
     Returns:
         The scores that are compared, and every column of ``scores.parquet`` that is a score,
         ``(n,)`` each; NaN for the training samples that were not scored.
     """
+    evaluation = replace(evaluation, by_rows=team.rows)
     scores = evaluation.scores(evaluation.some_training)
     columns: dict[str, Array] = {
         "log_p": scores.log_p,
         "log_p_error": scores.log_p_error,
         "reconstruction_error": scores.error,
     }
-    detector = _detector(evaluation, together)
-    detector.save(folder / "anomaly.npz")
+    if team.leads:
+        detector = _detector(evaluation, together)
+        detector.save(folder / "anomaly.npz")
+    team.told()
+    if not team.leads:
+        detector = Detector.load(folder / "anomaly.npz", evaluation.model)
     rows = evaluation.rows(*PARTS[1:])
     if len(rows):
         found = detector.scored(
-            evaluation.data[rows], fdr=_FDR, tested=evaluation.splits[rows] == "test"
+            evaluation.data[rows],
+            fdr=_FDR,
+            tested=evaluation.splits[rows] == "test",
+            by_rows=team.rows,
         )
-        write_json(folder / "anomalies.json", detector.facts(found))
+        if team.leads:
+            write_json(folder / "anomalies.json", detector.facts(found))
         columns = {
             name: _spread(columns.get(name), values, rows, len(evaluation.data))
             for name, values in found.columns.items()

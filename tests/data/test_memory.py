@@ -81,6 +81,13 @@ def test_the_least_that_is_left(machine, files, limits, left):
     assert ReadOptions().max_bytes == int(0.8 * left * GIB)
 
 
+def test_processes_on_one_machine_share_it(machine, monkeypatch):
+    machine({})
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert ReadOptions().max_bytes == int(0.8 * memory.available()) // 4
+
+
 def test_a_machine_that_does_not_tell(machine, monkeypatch):
     machine({})
     monkeypatch.setattr(memory, "_PROCESSES", Path("/nowhere"))

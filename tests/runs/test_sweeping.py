@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from isthmus.models.likelihoods import Gaussian, Poisson
 from isthmus.models.networks import Dense
 from isthmus.plan import Plan
 from isthmus.storage import read_json
-from isthmus.sweeping import sentences, sweep, table
+from isthmus.sweeping import sentences, stages, sweep, table
 from isthmus.sweeping.cells import Ground, Task, measured
 from isthmus.sweeping.choice import choose, over_seeds
 from isthmus.sweeping.summary import summarised
+from isthmus.watch import Silent
 
 LATENT = (1, 3, 5)
 SETTINGS: dict[str, Any] = {
@@ -280,3 +282,27 @@ def test_intervals_over_seeds_are_students_and_stay_within_bounds():
     bounded = over_seeds([0.8, 0.9, 1.0], (0.0, 1.0))
     assert bounded is not None
     assert bounded["high"] == 1.0
+
+
+def test_a_team_shares_what_is_missing_each_cell_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "cells").mkdir()
+    tasks = [Task(k, seed) for k in (2, 5) for seed in (None, 0, 1)]
+    for task in tasks:
+        (tmp_path / "cells" / task.file).write_text("{}")
+    missing, done = tasks[:-1], tasks[-1]
+    shares: list[list[Task]] = []
+
+    def noted(ground: object, own: list[Task], jobs: int) -> list[Any]:
+        shares.append(own)
+        return []
+
+    monkeypatch.setattr(stages, "finished", noted)
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name == done.file)
+    for rank in range(2):
+        team: Any = SimpleNamespace(rank=rank, size=2, meet=lambda: None)
+        stages._Sweep(None, tmp_path, Silent(), 1, team).run(tasks)  # type: ignore[arg-type]
+    assert sorted(map(str, shares[0] + shares[1])) == sorted(map(str, missing))
+    assert [task.k for task in shares[0]] == [5, 2, 2]
+    assert [task.k for task in shares[1]] == [2, 5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,10 +20,15 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from isthmus import open_run
+from isthmus import VariationalAutoencoder, analyse, load, open_run
+from isthmus.data.stored import Stored
 from isthmus.errors import UsageError
 from isthmus.models.draws import SharedGenerator, integers, normal, poisson, uniform
-from isthmus.training.distributed import SharedSlope, Team, _place, joined
+from isthmus.places import place as place_of
+from isthmus.products import write_codes, write_scores
+from isthmus.sweeping import sweep
+from isthmus.training.distributed import SharedSlope, Team, joined
+from isthmus.watch import Silent
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs gloo")
 
@@ -58,6 +64,38 @@ with joined(patience) as team:
         losses = [[row[part]["loss"] for part in ("train", "validation")] for row in rows]
         Path(out).write_text(json.dumps(losses))
 """
+
+
+TRAINING = {
+    "latent_dim": 2, "epochs": 3, "batch_size": 64, "precision": "float32", "random_state": 0
+}  # fmt: skip
+
+TAKING = (
+    f"""
+import json
+from pathlib import Path
+from isthmus import VariationalAutoencoder, load, open_run
+from isthmus.products import write_codes, write_scores
+from isthmus.training.distributed import joined
+from isthmus.training.loop import Hooks
+
+SETTINGS = {TRAINING}
+
+"""
+    + """
+with joined() as team:
+    run = open_run("run")
+    for name, limit in (("memory", 10**8), ("disk", 20_000)):
+        data = load("data.npy", max_bytes=limit)
+        for suffix in ("npy", "csv"):
+            write_codes(run, data, Path(f"{name}-{team.size}.{suffix}"), team=team)
+        write_scores(run, data, Path(f"{name}-scores-{team.size}.csv"), team=team)
+    model = VariationalAutoencoder(**SETTINGS).fit(data, hooks=Hooks(team=team))  # on the disk
+    if team.leads:
+        Path("losses.json").write_text(json.dumps([row["train"] for row in model.history_.rows]))
+    load("nowhere.npy")
+"""
+)
 
 
 def started(command: list[str], count: int, folder: Path) -> list[subprocess.Popen[str]]:
@@ -134,17 +172,94 @@ def test_one_that_hangs_is_given_up(tmp_path):
     assert "PeerError" in told
 
 
-def test_one_run_by_two_processes(tmp_path):
-    x = np.random.default_rng(0).normal(size=(120, 5)).astype("f4")
-    np.save(tmp_path / "data.npy", x)
-    options = ["--epochs", "4", "--precision", "float32", "--no-loop", "--map", "pca"]
-    team = started(["-m", "isthmus", "fit", "data.npy", "-o", "run", *options], 2, tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data and a run, made by two processes."""
+    folder = tmp_path_factory.mktemp("made")
+    x = np.random.default_rng(0).normal(size=(1500, 5)).astype("f4")
+    np.save(folder / "data.npy", x)
+    options = ["--epochs", "2", "--precision", "float32", "--no-loop", "--map", "pca"]
+    team = started(["-m", "isthmus", "fit", "data.npy", "-o", "run", *options], 2, folder)
     told = [process.communicate(timeout=500) for process in team]
     assert [process.returncode for process in team] == [0, 0], told
     assert told[1] == ("", "")  # who does not lead says nothing
-    run = open_run(tmp_path / "run")
-    assert len(run.history) == 4
+    return folder
+
+
+def test_one_run_by_two_processes(made):
+    run = open_run(made / "run")
+    assert len(run.history) == 2
     assert run.card["stages"]["report"] == "done"
+
+
+class Enough(Exception):
+    """What is to be compared is done."""
+
+
+class UntilScored(Silent):
+    def stage(self, name: str) -> None:
+        if name == "check":
+            raise Enough
+
+
+def test_one_goes_on_to_the_same_bytes_where_two_have_trained(made, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(made / "run", folder)
+    card = json.loads((folder / "run.json").read_text())
+    card["stages"] = dict.fromkeys(("read", "describe", "split", "fit"), "done")
+    (folder / "run.json").write_text(json.dumps(card))
+    files = ("latents.npy", "anomaly.npz", "anomalies.json", "scores.parquet")
+    for name in files:
+        (folder / name).unlink()
+    plan = {"epochs": 2, "precision": "float32", "loop": False, "map": "pca"}
+    with pytest.raises(Enough):
+        analyse(made / "data.npy", folder, resume=True, watch=UntilScored(), **plan)
+    for name in files:
+        assert (folder / name).read_bytes() == (made / "run" / name).read_bytes(), name
+
+
+def test_two_take_the_same_bytes_out_of_a_run_and_learn_the_same_from_the_disk(made):
+    run = open_run(made / "run")
+    team = started(["-c", TAKING], 2, made)
+    told = [process.communicate(timeout=500)[1] for process in team]
+    for name, limit in (("memory", 10**8), ("disk", 20_000)):
+        data = load(made / "data.npy", max_bytes=limit)
+        for suffix in ("npy", "csv"):
+            write_codes(run, data, made / f"{name}-1.{suffix}")
+            files = [made / f"{name}-{count}.{suffix}" for count in (1, 2)]
+            assert files[0].read_bytes() == files[1].read_bytes()
+        write_scores(run, data, made / f"{name}-scores-1.csv")
+        one, two = (made / f"{name}-scores-{count}.csv" for count in (1, 2))
+        assert one.read_bytes() == two.read_bytes()
+    assert [process.returncode for process in team] == [1, 1]
+    assert all("nowhere.npy: no such file" in each for each in told)
+    assert isinstance(data.x, Stored)
+    alone = VariationalAutoencoder(**TRAINING).fit(data)
+    of_two = json.loads((made / "losses.json").read_text())
+    for row, other in zip(alone.history_.rows, of_two, strict=True):
+        assert row["train"] == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_two_share_a_sweep_whose_bytes_are_those_of_one(made):
+    np.save(made / "few.npy", np.load(made / "data.npy")[:120])
+    asked = ["--latent", "1,2", "--seeds", "1", "--epochs", "2", "--jobs", "1"]
+    team = started(["-m", "isthmus", "sweep", "few.npy", "-o", "two", *asked], 2, made)
+    told = [process.communicate(timeout=500) for process in team]
+    assert [process.returncode for process in team] == [0, 0], told
+    assert told[1] == ("", "")
+    sweep(load(made / "few.npy"), made / "one", latent=[1, 2], seeds=1, epochs=2, jobs=2)
+    cells = sorted(path.name for path in (made / "one" / "cells").iterdir())
+    for name in ("sweep.csv", *(f"cells/{cell}" for cell in cells)):
+        assert (made / "one" / name).read_bytes() == (made / "two" / name).read_bytes(), name
+
+
+def test_what_all_find_wrong_is_told_once(made):
+    team = started(["-m", "isthmus", "encode", "run", "nowhere.npy", "-o", "z.npy"], 2, made)
+    told = [process.communicate(timeout=500) for process in team]
+    assert [process.returncode for process in team] == [3, 3]
+    assert told[1] == ("", "")
+    assert told[0][1] == "error: nowhere.npy: no such file or directory\n"
 
 
 @pytest.mark.parametrize(("alone", "adding", "vain"), [(1.0, 2.9, False), (1.0, 3.1, True)])
@@ -220,7 +335,7 @@ SLURM = {
 def test_the_place_is_read_from_the_environment(
     environment: Mapping[str, str], place: Mapping[str, str] | None
 ):
-    assert _place(environment) == place
+    assert place_of(environment) == place
 
 
 def test_an_incomplete_environment_is_told(monkeypatch):
@@ -229,6 +344,6 @@ def test_an_incomplete_environment_is_told(monkeypatch):
     with pytest.raises(UsageError, match="WORLD_SIZE without RANK; start with torchrun"), joined():
         pass
     with pytest.raises(UsageError, match="set MASTER_ADDR"):
-        _place(
+        place_of(
             {k: v for k, v in SLURM.items() if k != "MASTER_ADDR"} | {"SLURM_STEP_NODELIST": "a"}
         )

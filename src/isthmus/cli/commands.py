@@ -12,6 +12,7 @@ import typer
 from isthmus.cli.app import Data, Json, RunFolder, Seed, Splits, app, number
 from isthmus.cli.opening import opened, read
 from isthmus.cli.options import plans, reads, seconds
+from isthmus.cli.teams import teamed
 from isthmus.cli.telling import print_facts, print_json, print_next, print_summary, typed
 from isthmus.flags import as_flags
 
@@ -145,13 +146,12 @@ def _analyse(
     from isthmus.pipeline import analyse, attend
     from isthmus.plan import parse_plan
     from isthmus.signals import Signals
-    from isthmus.training.distributed import joined
     from isthmus.training.loop import INTERRUPTED
 
     own = {} if splits is None else {"splits": splits.name}
     told = as_flags(options | own) + as_flags(typed(plan))
     settings = parse_plan(plan)
-    with Signals() as signals, joined() as team:
+    with Signals() as signals, teamed() as team:
         if not team.leads:
             attend(data, out, team, options=options, **settings)
             return

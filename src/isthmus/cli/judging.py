@@ -11,6 +11,7 @@ import typer
 from isthmus.cli.app import Data, Json, RunFolder, Seed, Splits, app, numbers
 from isthmus.cli.opening import opened, read, read_alike
 from isthmus.cli.options import plans, reads
+from isthmus.cli.teams import teamed
 from isthmus.cli.telling import print_check, print_json, print_next, typed
 from isthmus.flags import as_flags
 
@@ -41,7 +42,8 @@ def sweep(
     """Find how many latents the data need.
 
     Fits networks of several lengths and seeds, with truncated SVD of the same length beside, on
-    one split; the validation part chooses, the test part judges.
+    one split; the validation part chooses, the test part judges. Several processes, started by
+    torchrun or srun, share the networks.
     """
     from isthmus import sweeping
     from isthmus.console import Console
@@ -53,20 +55,22 @@ def sweep(
     told |= {} if splits is None else {"splits": splits.name}
     source, settings = shlex.quote(Path(data).name), typed(plan)
     flags = as_flags(options) + as_flags(told | settings)
-    with Signals() as signals, Console(signals) as console:
-        found = sweeping.sweep(
-            data,
-            out,
-            latent=ks,
-            seeds=seeds,
-            jobs=jobs,
-            resume=resume,
-            splits=splits,
-            watch=console,
-            command=f"isthmus sweep {source}{flags} -o SWEEP",
-            options=options,
-            **parse_plan(plan),
-        )
+    fits = parse_plan(plan) | {"latent": ks, "seeds": seeds, "jobs": jobs, "options": options}
+    with Signals() as signals, teamed() as team:
+        if not team.leads:
+            sweeping.attend(data, out, team, **fits)
+            return
+        with Console(signals) as console:
+            found = sweeping.sweep(
+                data,
+                out,
+                resume=resume,
+                splits=splits,
+                watch=console,
+                command=f"isthmus sweep {source}{flags} -o SWEEP",
+                team=team,
+                **fits,
+            )
     if as_json:
         print_json(found)
         return
@@ -110,13 +114,16 @@ def score(
 
     One row a sample: log p with its error, scores of the encoder's and of the decoder's side, a
     combined score, its p-value among the run's calibration samples, a flag, and the values that
-    made the sample unlikely.
+    made the sample unlikely. Several processes, started by torchrun or srun, share the samples.
     """
     from isthmus.products import write_scores
 
-    its = opened(run)
-    samples = read_alike(its, data, options)
-    found = write_scores(its, samples, out, fdr=fdr, residuals=residuals)
+    with teamed() as team:
+        its = opened(run)
+        samples = read_alike(its, data, options)
+        found = write_scores(its, samples, out, fdr=fdr, residuals=residuals, team=team)
+    if not team.leads:
+        return
     if as_json:
         print_json(found)
         return

@@ -55,7 +55,7 @@ def _run() -> Any:
     except _Misuse as error:
         _fail(_misuse(error), 2)
     except IsthmusError as error:
-        _fail(str(error), error.exit_code)
+        _fail("" if error.told else str(error), error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -90,5 +90,6 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     if os.environ.get("ISTHMUS_DEBUG"):
         traceback.print_exc()
-    typer.echo(f"error: {message}", err=True)
+    if message:
+        typer.echo(f"error: {message}", err=True)
     sys.exit(code)

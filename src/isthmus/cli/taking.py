@@ -12,6 +12,7 @@ import typer
 from isthmus.cli.app import Data, Json, RunFolder, Seed, app
 from isthmus.cli.opening import opened, read, read_alike
 from isthmus.cli.options import reads
+from isthmus.cli.teams import teamed
 from isthmus.cli.telling import print_json, print_next
 from isthmus.flags import as_flags
 
@@ -34,12 +35,16 @@ def encode(
 ) -> None:
     """Encode data by the model of a run.
 
-    One row a sample, one column a latent; tables have the samples' ids beside them.
+    One row a sample, one column a latent; tables have the samples' ids beside them. Several
+    processes, started by torchrun or srun, share the samples.
     """
     from isthmus.products import write_codes
 
-    its = opened(run)
-    shape = write_codes(its, read_alike(its, data, options), out, placed=placed)
+    with teamed() as team:
+        its = opened(run)
+        shape = write_codes(its, read_alike(its, data, options), out, placed=placed, team=team)
+    if not team.leads:
+        return
     typer.echo(f"{out}: {shape[0]} codes of {shape[1]} latents")
     openers = {".npy": "numpy; print(numpy.load", ".zarr": "zarr; print(zarr.open"}
     print_next(

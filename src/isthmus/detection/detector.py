@@ -20,6 +20,7 @@ from isthmus.errors import IsthmusWarning, RunCorruptError
 from isthmus.estimators import Autoencoder, VariationalAutoencoder
 from isthmus.evaluation import dense
 from isthmus.runs.folder import read_arrays, write_arrays
+from isthmus.sharing import SCORED_TOGETHER, ByRows, by_units
 
 __all__ = ["Detector", "Scored"]
 
@@ -195,7 +196,12 @@ class Detector:
         return {name: np.asarray(c, np.float64) for name, c in columns.items()} | self.sides(data)
 
     def scored(
-        self, data: Dataset, *, fdr: float = 0.1, tested: BoolArray | None = None
+        self,
+        data: Dataset,
+        *,
+        fdr: float = 0.1,
+        tested: BoolArray | None = None,
+        by_rows: ByRows = by_units,
     ) -> Scored:
         """Scores, p-values, flags and reasons.
 
@@ -207,6 +213,7 @@ class Detector:
             fdr: the false-discovery rate.
             tested: which samples were neither trained on nor used for calibration, ``(n,)``; only
                 they get a p-value and may be flagged. None: all.
+            by_rows: who computes the scores.
 
         Raises:
             UsageError: the rate is not between 0 and 1.
@@ -216,12 +223,20 @@ class Detector:
         if not conformal.can_flag(count, int(new.sum()), fdr):
             told = conformal.plain_sentence(count, int(new.sum()), fdr)
             warnings.warn(told, IsthmusWarning, stacklevel=2)
-        columns: dict[str, Array] = {"id": data.ids} | self.statistics(data)
+
+        def of(rows: slice) -> dict[str, Array]:
+            part = data[rows]
+            return self.statistics(part) | {"because": self.because(part)}
+
+        unit = min(SCORED_TOGETHER, next(blocks(data.shape)).stop)
+        found = by_rows(len(data), unit, of)
+        because = found.pop("because")
+        columns: dict[str, Array] = {"id": data.ids} | found
         p, flag = np.full(len(data), np.nan), np.zeros(len(data), np.bool_)
         p[new] = self.p_values(columns["combined"][new])
         flag[new] = conformal.discoveries(p[new], fdr)
         columns |= {"p_value": p, "flag": flag, "disagreement": self._disagreement(columns)}
-        return Scored(columns, self.because(data), new, fdr)
+        return Scored(columns, because, new, fdr)
 
     def p_values(self, combined: FloatArray) -> FloatArray:
         """Conformal p-values of combined scores, ``(n,)``."""

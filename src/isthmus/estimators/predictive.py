@@ -24,9 +24,9 @@ from isthmus.models.responses import Response
 from isthmus.models.variational import keyed_normals, row_keys
 from isthmus.training.samples import Samples, Source, Streamed
 
-__all__ = ["PredictiveEstimator", "as_samples", "exact", "finite", "joined"]
+__all__ = ["ROWS", "PredictiveEstimator", "as_samples", "exact", "finite", "joined"]
 
-_ROWS = 1024  # samples encoded or decoded at a time
+ROWS = 1024  # samples encoded or decoded at a time
 _WINDOWS = 16  # that would fill the memory allowed for samples
 _VALUES = 1 << 19  # decoded values held at a time: what lies around them stays in the caches
 
@@ -165,7 +165,7 @@ class PredictiveEstimator(LatentEstimator):
             some.requires_grad_(True)
             return torch.autograd.grad(network.decode(some).surface, some, weight)
 
-        return joined(len(codes), map(pulled, codes.split(_ROWS), weights.split(_ROWS)))[0]
+        return joined(len(codes), map(pulled, codes.split(ROWS), weights.split(ROWS)))[0]
 
     def value_log_prob(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Log p(x_j | z) of each value at the sample's own code, ``(n, *sample_shape)``.
@@ -200,7 +200,7 @@ class PredictiveEstimator(LatentEstimator):
         return max(1, _VALUES // (draws * self.network_.n_features))
 
     def _collect(
-        self, inputs: Inputs, compute: Compute, rows: int = _ROWS, *beside: Tensor
+        self, inputs: Inputs, compute: Compute, rows: int = ROWS, *beside: Tensor
     ) -> list[Array]:
         """Apply ``compute`` to batches, in the precision of the data, and join what it gives.
 
@@ -229,7 +229,7 @@ class PredictiveEstimator(LatentEstimator):
         """What is read of p(x|z), ``(n, m)``, in the precision of the codes."""
         network, codes = self._network_for(z)
         with torch.inference_mode():
-            parts = ((read(network.decode(some), network),) for some in codes.split(_ROWS))
+            parts = ((read(network.decode(some), network),) for some in codes.split(ROWS))
             return joined(len(codes), parts)[0]
 
     def _network_for(self, z: Any) -> tuple[AutoencoderNetwork, Tensor]:

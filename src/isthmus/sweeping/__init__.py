@@ -5,6 +5,6 @@
 """
 
 from isthmus.report.sweep_page import sentences
-from isthmus.sweeping.stages import sweep, table
+from isthmus.sweeping.stages import attend, sweep, table
 
-__all__ = ["sentences", "sweep", "table"]
+__all__ = ["attend", "sentences", "sweep", "table"]

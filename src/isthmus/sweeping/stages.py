@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
 from isthmus.data.readers import as_dataset
 from isthmus.data.split_files import fingerprint, read_splits
-from isthmus.errors import RunCorruptError, UsageError
+from isthmus.errors import DataError, RunCorruptError, UsageError
 from isthmus.models.specification import to_json
+from isthmus.places import beside
 from isthmus.plan import Plan
 from isthmus.report.csv_text import csv_text
 from isthmus.report.keeping import in_columns
@@ -41,10 +43,11 @@ from isthmus.storage import to_json as as_text
 from isthmus.sweeping.cells import Ground, Task
 from isthmus.sweeping.summary import MEASURES, summarised
 from isthmus.sweeping.workers import finished
+from isthmus.training.distributed import ALONE, Team
 from isthmus.training.settings import resolve_device
 from isthmus.watch import Silent, Watch
 
-__all__ = ["sweep", "table"]
+__all__ = ["attend", "sweep", "table"]
 
 _FORMAT = 1
 _SAME = ("data", "splits", "plan")
@@ -64,6 +67,7 @@ def sweep(
     watch: Watch | None = None,
     command: str = "",
     options: Mapping[str, Any] | None = None,
+    team: Team = ALONE,
     **plan: Any,
 ) -> dict[str, Any]:
     """Fit networks and truncated SVDs of several k to one split, and say which k to take.
@@ -83,12 +87,14 @@ def sweep(
             ``cells/``.
         latent: numbers of latents, k.
         seeds: networks of each k, of seeds from the plan's upwards.
-        jobs: processes; None: one for each core, or one on a GPU.
+        jobs: processes; None: one for each core, or one on a GPU; of each process of a team.
         resume: go on with what lies in ``out``, if anything does.
         splits: a file with the part of each sample, instead of a split of our own.
         watch: told of stages and progress.
         command: the command that the page quotes.
         options: how a path is read, see :func:`isthmus.load`.
+        team: the processes that share the networks, of which this one leads; the others call
+            :func:`attend`.
         plan: the fields of :class:`isthmus.plan.Plan`, but for the number of latents.
 
     Returns:
@@ -115,9 +121,47 @@ def sweep(
         card = _begun(folder, dataset, settings, given, command, options or {})
         ground = Ground(dataset, read_npy(folder / "splits.npy"), settings, binary)
         _fits(ground, ks)
-        each = (None, *range(settings.seed, settings.seed + seeds))
-        under_way = _Sweep(ground, folder, card, looking, jobs or _cores(settings))
-        return under_way.run([Task(k, seed) for k in ks for seed in each])
+        under_way = _Sweep(ground, folder, looking, jobs or _cores(settings), team)
+        team.told()
+        cells = under_way.run(_tasks(ks, seeds, settings))
+        looking.stage("report")
+        return _told(ground, cells, card, folder)
+
+
+def attend(
+    data: Any,
+    out: str | PathLike[str],
+    team: Team,
+    *,
+    latent: Sequence[int],
+    seeds: int = 3,
+    jobs: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    **plan: Any,
+) -> None:
+    """Fit some of the networks of a sweep that another process leads.
+
+    Arguments are those of :func:`sweep`; all processes see the folder.
+
+    Raises:
+        DataError: the data are unfit, or others than the leader's.
+        PeerError: another process is lost.
+    """
+    settings = _plan(plan)
+    ks, folder = _latents(latent, seeds, jobs), Path(out)
+    dataset = as_dataset(data, options or {})
+    binary = describe(dataset).binary
+    team.told()
+    if read_json(folder / "settings.json")["data"] != dataset.fingerprint:
+        raise DataError("other data than the leader's", where=dataset.source)
+    ground = Ground(dataset, read_npy(folder / "splits.npy"), settings, binary)
+    under_way = _Sweep(ground, folder, Silent(), jobs or _cores(settings), team)
+    under_way.run(_tasks(ks, seeds, settings))
+
+
+def _tasks(ks: Sequence[int], seeds: int, plan: Plan) -> list[Task]:
+    each = (None, *range(plan.seed, plan.seed + seeds))
+    return [Task(k, seed) for k in ks for seed in each]
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -127,28 +171,32 @@ def table(found: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Sweep:
-    """Cells under way, and what is written of them."""
+    """Cells under way, in one process of a team."""
 
     ground: Ground
     folder: Path
-    card: Mapping[str, Any]
     watch: Watch
     jobs: int
+    team: Team
 
-    def run(self, tasks: Sequence[Task]) -> dict[str, Any]:
-        """Do what is not done, and tell of it all."""
+    def run(self, tasks: Sequence[Task]) -> dict[Task, Mapping[str, Any]]:
+        """Do what is not done, this process its share; all that is then there."""
         self.watch.stage("sweep")
         missing = [task for task in tasks if not self._path(task).is_file()]
+        self.team.meet()  # nobody begins before all have seen what is missing
         missing.sort(key=lambda task: (task.seed is None, -task.k))  # the longest first
-        done = len(tasks) - len(missing)
-        self.watch.progress(done, len(tasks), "")
-        for task, cell, seconds in finished(self.ground, missing, self.jobs):
+        self._tell_progress(tasks, "")
+        own = missing[self.team.rank :: self.team.size]
+        for task, cell, seconds in finished(self.ground, own, self.jobs):
             write_text(self._path(task), as_text(cell) + "\n")
             self._log(f"{task}: {seconds:.1f} s")
-            done += 1
-            self.watch.progress(done, len(tasks), f"{task}")
-        self.watch.stage("report")
-        return self._tell({task: read_json(self._path(task)) for task in tasks})
+            self._tell_progress(tasks, f"{task}")
+        self.team.meet()
+        return {task: read_json(self._path(task)) for task in tasks}
+
+    def _tell_progress(self, tasks: Sequence[Task], text: str) -> None:
+        done = sum(self._path(task).is_file() for task in tasks)
+        self.watch.progress(done, len(tasks), text)
 
     def _path(self, task: Task) -> Path:
         return self.folder / "cells" / task.file
@@ -156,19 +204,25 @@ class _Sweep:
     def _log(self, line: str) -> None:
         append_text(self.folder / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
-    def _tell(self, cells: Mapping[Task, Mapping[str, Any]]) -> dict[str, Any]:
-        told = {message for cell in cells.values() for message in cell["warnings"]}
-        header = {name: self.card[name] for name in ("source", "data", "split")}
-        found: dict[str, Any] = plain(
-            {"format": _FORMAT}
-            | header
-            | summarised(self.ground, cells)
-            | {"warnings": [*self.card["warnings"], *sorted(told)]}
-        )
-        write_json(self.folder / "sweep.json", found)
-        write_text(self.folder / "sweep.csv", csv_text(_columns(cells)))
-        write_page(found, self.card, self.folder)
-        return found
+
+def _told(
+    ground: Ground,
+    cells: Mapping[Task, Mapping[str, Any]],
+    card: Mapping[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    told = {message for cell in cells.values() for message in cell["warnings"]}
+    header = {name: card[name] for name in ("source", "data", "split")}
+    found: dict[str, Any] = plain(
+        {"format": _FORMAT}
+        | header
+        | summarised(ground, cells)
+        | {"warnings": [*card["warnings"], *sorted(told)]}
+    )
+    write_json(folder / "sweep.json", found)
+    write_text(folder / "sweep.csv", csv_text(_columns(cells)))
+    write_page(found, card, folder)
+    return found
 
 
 def _columns(cells: Mapping[Task, Mapping[str, Any]]) -> dict[str, Any]:
@@ -216,9 +270,9 @@ def _fits(ground: Ground, ks: Sequence[int]) -> None:
 
 
 def _cores(plan: Plan) -> int:
-    """One process for each core; one alone for a GPU, which they would share."""
+    """One process for each core, of which a team here has its shares; one alone for a GPU."""
     on_cpu = resolve_device(plan.device).type == "cpu"
-    return int(machine()["cores"] or 1) if on_cpu else 1
+    return max(1, int(machine()["cores"] or 1) // beside(os.environ)) if on_cpu else 1
 
 
 @contextmanager

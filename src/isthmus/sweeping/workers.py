@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from isthmus.errors import IsthmusError, StorageError
 from isthmus.sweeping.cells import Ground, Task, measured
+from isthmus.training.distributed import take_gpu
 
 __all__ = ["finished"]
 
@@ -87,6 +88,7 @@ def _begin(ground: Ground) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     threadpool_limits(1)
     torch.set_num_threads(1)
+    take_gpu()
     _grounds[:] = [ground]
 
 

@@ -1,51 +1,70 @@
-"""A team of processes that train one network, started by torchrun or srun.
+"""A team of processes that work on one thing, started by torchrun or srun.
 
-Each holds the network and the data, takes its share of every batch, and adds its gradient to the
-others'; what follows - the norm, the optimizer's step, the epoch's end - is the same in all.
-PyTorch's process groups do the rest.
+In training each holds the network and the data, takes its share of every batch, and adds its
+gradient to the others'; what follows - the norm, the optimizer's step, the epoch's end - is the
+same in all. What is computed row by row is shared by rows (:meth:`Team.rows`). PyTorch's process
+groups do the rest.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from isthmus.errors import PeerError, UsageError
+from isthmus.contracts import Array
 from isthmus.models.draws import SharedGenerator
+from isthmus.places import place
+from isthmus.sharing import Compute, by_units, computed, units
+from isthmus.sharing import joined as joined_rows
+from isthmus.training.parting import Parting, lost
 from isthmus.training.samples import Samples
 from isthmus.training.slope import Slope
 
-__all__ = ["ALONE", "SharedSlope", "Team", "joined"]
+__all__ = ["ALONE", "SharedSlope", "Team", "joined", "take_gpu"]
 
 PATIENCE = 300.0  # seconds that a step may take in any process
 _A_DAY = timedelta(days=1)
-_PORT, _PORTS = 20_000, 10_000
+
+
+@dataclass
+class _Ties:
+    """What binds a process to the others.
+
+    Attributes:
+        parting: tells why one of them is missed.
+        waiting: the group in which one waits for the leader's preparations; None: no more.
+    """
+
+    parting: Parting
+    waiting: Any
 
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train together, as one of them sees them.
+    """The processes that work together, as one of them sees them.
 
     Attributes:
         rank: of this process; that of rank 0 leads, and alone writes.
         size: how many there are.
-        waiting: the group in which one waits for the leader's preparations.
+        ties: to the others.
     """
 
     rank: int = 0
     size: int = 1
-    waiting: Any = field(default=None, repr=False)
+    ties: _Ties | None = field(default=None, repr=False)
 
     @property
     def leads(self) -> bool:
@@ -82,10 +101,34 @@ class Team:
 
         Raises:
             PeerError: another process is lost, or takes too long.
+            IsthmusError: another process failed so.
         """
-        with _together():
+        with self._together():
             dist.all_reduce(values)
         return values
+
+    def rows(self, n: int, unit: int, compute: Compute, /) -> dict[str, Array]:
+        """What all compute of ``n`` rows, unit by unit in turn; the same in each process.
+
+        They meet after each unit, so that one that hangs is noticed. Arguments are those of
+        :class:`isthmus.sharing.ByRows`.
+
+        Raises:
+            PeerError: as of :meth:`sum`.
+            IsthmusError: this or another process failed so.
+        """
+        if self.size == 1:
+            return by_units(n, unit, compute)
+        return joined_rows(n, self._parts(n, unit, compute))
+
+    def _parts(
+        self, n: int, unit: int, compute: Compute
+    ) -> Iterator[tuple[slice, Mapping[str, Array]]]:
+        coming = units(n, unit)
+        while turn := list(islice(coming, self.size)):
+            own = computed(compute, turn[self.rank]) if self.rank < len(turn) else {}
+            for rank, rows in enumerate(turn):
+                yield rows, self._shown(own, rank)
 
     def copy(self, values: Tensor) -> None:
         """Take the leader's values, in place.
@@ -93,7 +136,7 @@ class Team:
         Raises:
             PeerError: as of :meth:`sum`.
         """
-        with _together():
+        with self._together():
             dist.broadcast(values, 0)
 
     def any(self, flag: bool) -> bool:
@@ -107,9 +150,50 @@ class Team:
         if self.size == 1:
             return flag
         value = torch.tensor(float(flag), device=_device())
-        with _together():
-            dist.broadcast(value, 0, group=self.waiting)
+        with self._together():
+            dist.broadcast(value, 0, group=self._waiting)
         return bool(value)
+
+    def least(self, number: int) -> int:
+        """The least of all processes' numbers."""
+        if self.size == 1:
+            return number
+        value = torch.tensor(number, device=_device())
+        with self._together():
+            dist.all_reduce(value, dist.ReduceOp.MIN, group=self._waiting)
+        return int(value)
+
+    def meet(self) -> None:
+        """Wait until all have come so far, however long it takes."""
+        self.least(0)
+
+    @property
+    def _waiting(self) -> Any:
+        return None if self.ties is None else self.ties.waiting
+
+    def _shown(self, own: Mapping[str, Array], rank: int) -> Mapping[str, Array]:
+        """What the process of that rank has, shown to all."""
+        mine = rank == self.rank
+        packed = _packed(own) if mine else bytearray()
+        length = torch.tensor(len(packed), device=_device())
+        with self._together():
+            dist.broadcast(length, rank)
+            message = torch.empty(int(length), dtype=torch.uint8, device=_device())
+            if mine:
+                message.copy_(torch.frombuffer(packed, dtype=torch.uint8))
+            dist.broadcast(message, rank)
+        return own if mine else _unpacked(message)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Where another process is missed, raise its own error, or say that it is lost."""
+        try:
+            yield
+        except RuntimeError as error:
+            cause = _cause(error)
+            raise (
+                lost(cause) if self.ties is None else self.ties.parting.reason(cause)
+            ) from error
 
 
 ALONE = Team()
@@ -172,76 +256,64 @@ def joined(patience: float = PATIENCE) -> Iterator[Team]:
         UsageError: the environment is incomplete.
         PeerError: the others do not come.
     """
-    place = _place(os.environ)
-    if place is None:
+    where = place(os.environ)
+    if where is None:
         yield ALONE
         return
     from torch._C._distributed_c10d import PrefixStore  # not in every build of PyTorch
     from torch.distributed.rendezvous import rendezvous
 
-    os.environ.update(place)
-    on_gpus = torch.cuda.is_available()
-    if on_gpus:
-        torch.cuda.set_device(int(place["LOCAL_RANK"]) % torch.cuda.device_count())
+    os.environ.update(where)
+    on_gpus = take_gpu()
     limit = timedelta(seconds=patience)
-    with _together():
+    with ALONE._together():
         store, rank, size = next(rendezvous("env://", timeout=limit))
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = PrefixStore(f"attempt-{attempt}", store)  # forgets those that were lost
         dist.init_process_group(
-            "nccl" if on_gpus else "gloo",
-            store=PrefixStore(f"attempt-{attempt}", store),  # forgets those that were lost
-            rank=rank,
-            world_size=size,
-            timeout=limit,
+            "nccl" if on_gpus else "gloo", store=store, rank=rank, world_size=size, timeout=limit
         )
+        ties = _Ties(Parting(store, rank, size, patience), dist.new_group(timeout=_A_DAY))
     try:
-        waiting = dist.new_group(timeout=_A_DAY)
-        yield Team(dist.get_rank(), dist.get_world_size(), waiting)
+        yield Team(rank, size, ties)
+    except BaseException as error:
+        ties.parting.leave_words(error)
+        _let_go(ties)
+        ties.parting.settle(error)
+        raise
     finally:
+        _let_go(ties)
+
+
+def take_gpu() -> bool:
+    """Whether there are GPUs; a process of a team, or one that works for it, takes its own."""
+    if torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    return torch.cuda.is_available()
+
+
+def _let_go(ties: _Ties) -> None:
+    """Break the connections, which others that wait notice at once."""
+    ties.waiting = None
+    if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def _place(environment: Mapping[str, str]) -> dict[str, str] | None:
-    """Rank, size and meeting place as PyTorch reads them; None: there is no team."""
-    if int(environment.get("WORLD_SIZE", "1")) > 1:
-        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-        missing = [name for name in names if name not in environment]
-        if missing:
-            raise UsageError(f"WORLD_SIZE without {missing[0]}", remedy="start with torchrun")
-        return {name: environment[name] for name in names}
-    if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return {
-            "RANK": environment["SLURM_PROCID"],
-            "LOCAL_RANK": environment["SLURM_LOCALID"],
-            "WORLD_SIZE": environment["SLURM_STEP_NUM_TASKS"],
-            "MASTER_ADDR": environment.get("MASTER_ADDR") or _first_host(environment),
-            "MASTER_PORT": environment.get("MASTER_PORT")
-            or str(_PORT + int(environment["SLURM_JOB_ID"]) % _PORTS),
-        }
-    return None
+def _packed(arrays: Mapping[str, Array]) -> bytearray:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return bytearray(file.getbuffer())
 
 
-def _first_host(environment: Mapping[str, str]) -> str:
-    command = ["scontrol", "show", "hostnames", environment["SLURM_STEP_NODELIST"]]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return told.split()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        remedy = "set MASTER_ADDR to the first of the job's hosts"
-        raise UsageError(f"scontrol names no host ({error})", remedy=remedy) from error
+def _unpacked(message: Tensor) -> dict[str, Array]:
+    with np.load(io.BytesIO(message.cpu().numpy().tobytes()), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
-@contextmanager
-def _together() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        told = re.sub(r"\[/[^]]*\] *", "", str(error)) or type(error).__name__
-        cause = re.split(r"\. |\n", told)[0]
-        raise PeerError(
-            f"another process of the team is lost or does not answer ({cause})",
-            remedy="start it again with --resume",
-        ) from error
+def _cause(error: RuntimeError) -> str:
+    """The first words of what PyTorch says."""
+    told = re.sub(r"\[/[^]]*\] *", "", str(error)) or type(error).__name__
+    return re.split(r"\. |\n", told)[0]
 
 
 def _device() -> torch.device:

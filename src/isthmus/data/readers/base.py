@@ -19,6 +19,7 @@ import numpy as np
 from isthmus.contracts import Array
 from isthmus.data.readers.memory import available
 from isthmus.errors import DataError, IsthmusError, IsthmusWarning, StorageError, UsageError
+from isthmus.places import beside
 
 __all__ = [
     "ReadOptions",
@@ -40,8 +41,8 @@ _LISTED = 40  # names in a message
 
 
 def _memory() -> int:
-    """Bytes that may be allocated: 80 % of what is left."""
-    return int(_SHARE * available())
+    """Bytes that may be allocated: 80 % of what is left, shared with a team on this machine."""
+    return int(_SHARE * available()) // beside(os.environ)
 
 
 @dataclass(frozen=True)
