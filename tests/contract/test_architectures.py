@@ -12,7 +12,7 @@ import torch
 
 from isthmus.errors import DataError, UsageError
 from isthmus.models.blobs import Blobs
-from isthmus.models.networks import Architecture, Convolutional, Dense
+from isthmus.models.networks import Architecture, Convolutional, Dense, Planes
 from isthmus.models.specification import from_json, members, to_json
 
 pytestmark = pytest.mark.usefixtures("forked_random")
@@ -182,13 +182,29 @@ def test_rolling_rolls_the_features_where_the_axis_wraps(axis, wraps):
     assert torch.allclose(rolled, expected, atol=1e-5) is wraps
 
 
+@pytest.mark.parametrize("hidden", [0, 8, None])
+def test_planes_keep_the_layout_in_which_convolutions_are_faster(hidden):
+    architecture = Convolutional((4, 6), hidden=hidden)
+    seen = []
+    for network, width in (
+        (architecture.encoder(8 * 8, (8, 8), 4), 8 * 8),
+        (architecture.decoder(4, (8, 8), 8 * 8), 4),
+    ):
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.register_forward_hook(lambda _, given, out: seen.append((given[0], out)))
+        network(torch.zeros(2, width))
+    assert len(seen) >= 4
+    assert all(x.is_contiguous(memory_format=torch.channels_last) for pair in seen for x in pair)
+
+
 @pytest.mark.parametrize("wraps", [True, False])
 def test_rolling_rolls_what_is_decoded(wraps):
     shape = (8, 24)
     architecture = Convolutional((5, 6), hidden=0, circular=(False, wraps))
     decoder = architecture.decoder(3, shape, 192)
     layers = list(decoder)
-    start = [type(m) for m in layers].index(torch.nn.Unflatten) + 1
+    start = [type(m) for m in layers].index(Planes) + 1
     upwards = torch.nn.Sequential(*layers[start:])
     h = torch.randn(2, 6, 2, 6)
     with torch.no_grad():

@@ -337,7 +337,7 @@ def test_neither_order_nor_company_changes_a_score(kind, name, monkeypatch):
     assert_allclose(model.score_samples(x[order]), scores[order], atol=1e-4)
     assert_allclose(model.score_samples(x[3:4]), scores[3:4], atol=1e-4)
     monkeypatch.setattr("isthmus.estimators.predictive._VALUES", 100 * 64 * 7)
-    monkeypatch.setattr("isthmus.estimators.predictive._ROWS", 7)
+    monkeypatch.setattr("isthmus.estimators.predictive.ROWS", 7)
     assert_allclose(model.score_samples(x), scores, atol=1e-4)
     assert_allclose(model.transform(x), z, atol=1e-5)
     assert_allclose(

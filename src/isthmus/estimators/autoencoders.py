@@ -47,7 +47,7 @@ class Autoencoder(NetworkEstimator):
         validation_fraction: share of the samples held out for that.
         balance: whether rare classes are repeated in training, by ``y`` or a ``Dataset``'s labels.
         clip: largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
-        precision: of matrix products in training.
+        precision: of matrix products in training; ``"bfloat16"``, by name, in encoding too.
         compile: whether to compile the training step, some ten seconds the first time; ``"auto"``:
             where so many steps are to come that it is repaid.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -184,7 +184,7 @@ class VariationalAutoencoder(EvidenceEstimator):
         validation_fraction: share of the samples held out for that.
         balance: whether rare classes are repeated in training, by ``y`` or a ``Dataset``'s labels.
         clip: largest norm of a gradient; ``"auto"``: four times its running mean; None: any.
-        precision: of matrix products in training.
+        precision: of matrix products in training; ``"bfloat16"``, by name, in encoding too.
         compile: whether to compile the training step, some ten seconds the first time; ``"auto"``:
             where so many steps are to come that it is repaid.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,6 @@ from isthmus.models.autoencoder import Batch
 from isthmus.models.distributions import Normal
 from isthmus.models.importance import JUDGING_PAIRS, Proposal, WeightSums, refined, sharpened
 from isthmus.models.variational import VariationalNetwork
-from isthmus.training.precision import MatmulPrecision
 
 __all__ = ["EvidenceEstimator"]
 
@@ -200,9 +198,6 @@ class EvidenceEstimator(NetworkEstimator):
             return WeightSums.of(torch.cat(weights, 1))
 
         # bfloat16 rounds by far less than the encoder's own Monte-Carlo error, but not than others
-        lowered = self.precision == "bfloat16" and not proposal and inputs.dtype != np.float64
-        name = "bfloat16" if lowered else "float32"
-        precision = MatmulPrecision(name, self.network_, self._device)
-        with precision.applied(), precision.forward():
+        with self._products(inputs, exact=bool(proposal)):
             found = self._collect(inputs, weighed, max(rows, self._rows(1)), *proposal)
         return WeightSums(*map(torch.from_numpy, found))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from isthmus.models.autoencoder import AutoencoderNetwork, Batch
 from isthmus.models.distributions import Distribution
 from isthmus.models.responses import Response
 from isthmus.models.variational import keyed_normals, row_keys
+from isthmus.training.precision import MatmulPrecision
 from isthmus.training.samples import Samples, Source, Streamed
 
 __all__ = ["ROWS", "PredictiveEstimator", "as_samples", "exact", "finite", "joined"]
@@ -42,11 +44,13 @@ class PredictiveEstimator(LatentEstimator):
 
     network_: AutoencoderNetwork
     seed_: int
+    precision: Literal["auto", "float32", "bfloat16"]
 
     def transform(self, X: Any, *, mask: Any = None, variance: Any = None) -> FloatArray:
         """Codes of samples, deterministic: ``(n, latent_dim)``."""
         inputs = self._read(X, mask, variance)
-        (codes,) = self._collect(inputs, lambda net, batch, _: (net.code(batch.seen),))
+        with self._products(inputs):
+            (codes,) = self._collect(inputs, lambda net, batch, _: (net.code(batch.seen),))
         return codes.astype(inputs.dtype, copy=False)
 
     def inverse_transform(self, X: Any) -> FloatArray:
@@ -198,6 +202,15 @@ class PredictiveEstimator(LatentEstimator):
     def _rows(self, draws: int) -> int:
         """Samples of which so many draws each can be decoded at a time."""
         return max(1, _VALUES // (draws * self.network_.n_features))
+
+    @contextmanager
+    def _products(self, inputs: Inputs, *, exact: bool = False) -> Iterator[None]:
+        """The time of matrix products, in bfloat16 where that was asked for by name."""
+        lowered = self.precision == "bfloat16" and not exact and inputs.dtype != np.float64
+        name = "bfloat16" if lowered else "float32"
+        precision = MatmulPrecision(name, self.network_, self._device)
+        with precision.applied(), precision.forward():
+            yield
 
     def _collect(
         self, inputs: Inputs, compute: Compute, rows: int = ROWS, *beside: Tensor

@@ -135,12 +135,12 @@ class Convolutional(Architecture):
         layers: list[nn.Module]
         if self.hidden is None:
             depth = _depth(latent_dim, sizes[-1])
-            layers = [_Planes((depth, *sizes[-1])), self._convolution(depth, planes[0])]
+            layers = [Planes((depth, *sizes[-1])), self._convolution(depth, planes[0])]
             layers += [self._activate()]
         else:
             widest = math.prod(sizes[-1]) * planes[0]
             layers = [*self._dense(latent_dim, widest, self.hidden), self._activate()]
-            layers += [_Planes((planes[0], *sizes[-1]))]
+            layers += [Planes((planes[0], *sizes[-1]))]
         steps = zip(planes[:-1], planes[1:], reversed(sizes[:-1]), strict=True)
         for n_in, n_out, size in steps:
             layers += [nn.Upsample(size=size), self._convolution(n_in, n_out), self._activate()]
@@ -199,7 +199,7 @@ class _ToPlanes(nn.Module):
         return x.unflatten(1, (*self.size, -1)).permute(0, 3, 1, 2)
 
 
-class _Planes(nn.Module):
+class Planes(nn.Module):
     """(batch, C * H * W) to (batch, C, H, W) in the layout in which convolutions are faster."""
 
     def __init__(self, size: tuple[int, int, int]) -> None:
