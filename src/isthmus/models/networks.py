@@ -207,7 +207,7 @@ class Planes(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, self.size).contiguous(memory_format=torch.channels_last)
+        return x.unflatten(1, self.size).clone(memory_format=torch.channels_last)
 
 
 class FromPlanes(nn.Module):
