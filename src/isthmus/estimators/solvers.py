@@ -124,25 +124,29 @@ def _greatest(gram: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
 def _block(block: Array, mean: FloatArray, scale: FloatArray) -> FloatArray:
     """Standardised, in float32 unless the data are float64, for fast products."""
     dtype = np.float64 if block.dtype == np.float64 else np.float32
-    out = np.asarray(block, dtype) - mean.astype(dtype)
+    out = np.asarray(block, dtype)
+    out = out - mean.astype(dtype) if mean.any() else out
     return out if (scale == 1).all() else out / scale.astype(dtype)
 
 
 def _arpack(x: Any, k: int, mean: FloatArray, scale: FloatArray, seed: int) -> Factors:
-    inverse = 1 / scale
+    # a mean that is subtracted from each product would take float32's digits with it
+    dtype = np.float32 if x.dtype == np.float32 and not mean.any() else np.float64
+    rows = x if isinstance(x, Stored) else x.astype(dtype, copy=False)
+    inverse, middle = (1 / scale).astype(dtype), mean.astype(dtype)
 
     def forward(v: FloatArray) -> FloatArray:
         w = inverse * np.ravel(v)
-        return np.asarray(_times(x, w) - mean @ w)
+        return np.asarray(_times(rows, w) - middle @ w)
 
     def backward(u: FloatArray) -> FloatArray:
         flat = np.ravel(u)
-        return np.asarray(inverse * (_transposed_times(x, flat) - mean * flat.sum()))
+        return np.asarray(inverse * (_transposed_times(rows, flat) - middle * flat.sum()))
 
-    operator = LinearOperator(x.shape, matvec=forward, rmatvec=backward, dtype=np.float64)
-    start = np.random.default_rng(seed).standard_normal(min(x.shape))
+    operator = LinearOperator(x.shape, matvec=forward, rmatvec=backward, dtype=dtype)
+    start = np.random.default_rng(seed).standard_normal(min(x.shape)).astype(dtype)
     _, values, components = svds(operator, k, v0=start)
-    return Factors(components[::-1], values[::-1])
+    return Factors(components[::-1].astype(np.float64), values[::-1].astype(np.float64))
 
 
 def _times(x: Any, w: FloatArray) -> FloatArray:
