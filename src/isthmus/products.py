@@ -55,7 +55,7 @@ def write_codes(
     if placed and bare:
         remedy = "write a .csv or .parquet"
         raise UsageError("an array has no room for places on the map", where=out, remedy=remedy)
-    _check(out, (".npy", ".zarr", ".csv", ".parquet"))
+    _check(out, (".npy", ".zarr", ".csv", ".parquet"), data)
 
     def encoded(data: Dataset) -> int:
         def codes(start: int, stop: int) -> FloatArray:
@@ -124,7 +124,7 @@ def write_filled(run: Run, data: Dataset, out: Path) -> int:
         DataError: the data do not look like those in training, or nothing is missing.
         StorageError: the disk refused, or a ``.npz`` does not fit into the memory allowed.
     """
-    _check(out, (".npz", ".zarr", ".csv", ".parquet"))
+    _check(out, (".npz", ".zarr", ".csv", ".parquet"), data)
     missing = 0 if data.mask is None else data.mask.size - int(data.mask.sum())
     if not missing:
         remedy = "read them with --missing mask, or give --mask FILE"
@@ -200,9 +200,9 @@ def write_scores(
         RunCorruptError: the run was made before samples were scored so.
         StorageError: the disk refused.
     """
-    _check(out, (".csv", ".parquet"))
+    _check(out, (".csv", ".parquet"), data)
     if residuals is not None:
-        _check(residuals, (".npz", ".zarr"))
+        _check(residuals, (".npz", ".zarr"), data)
         if residuals.suffix == ".npz":
             _refuse_large(data, residuals)
     run.require("anomaly.npz")
@@ -346,8 +346,12 @@ def write_samples(
     return made.facts()
 
 
-def _check(out: Path, suffixes: tuple[str, ...]) -> None:
+def _check(out: Path, suffixes: tuple[str, ...], data: Dataset | None = None) -> None:
+    """Refuse a place for what cannot be written, or where the data themselves are."""
     if out.suffix not in suffixes:
         known = ", ".join(suffixes)
         raise UsageError(f"cannot write {out.suffix or 'a file without suffix'}", where=out,
                          remedy=f"choose one of {known}")  # fmt: skip
+    source = Path(data.source) if data is not None and data.source else None
+    if source is not None and source.exists() and out.exists() and out.samefile(source):
+        raise UsageError("holds the data themselves", where=out, remedy="choose another -o")

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 import isthmus
 from isthmus import products
 from isthmus.errors import UsageError
-from isthmus.products import write_codes, write_samples
+from isthmus.products import write_codes, write_filled, write_samples, write_scores
 from isthmus.storage import read_json, read_npy
 
 MODELS = ("vae", "autoencoder", "denoising", "svd")
@@ -179,6 +179,16 @@ def test_codes_written_in_parts_are_those_written_at_once(model, made, tmp_path,
         assert one.column_names == other.column_names
         assert one["id"] == other["id"]
         assert_allclose(one["z1"], whole[:, 1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("write", [write_codes, write_filled, write_scores])
+def test_data_are_not_written_over(write, made, tmp_path):
+    run, data = made("svd", "table"), kind("table")
+    source = tmp_path / "data.csv"
+    source.write_text("mine\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"data\.csv: holds the data themselves; choose another"):
+        write(run, data.replace(source=str(source)), tmp_path / "." / "data.csv")
+    assert source.read_text(encoding="utf-8") == "mine\n"
 
 
 def test_codes_as_zarr_replace_zarr_alone(made, tmp_path):

@@ -39,10 +39,18 @@ class Inputs:
     dataset: Dataset
 
     def __getitem__(self, rows: Array) -> Self:
-        """The chosen samples."""
+        """The chosen samples; the dataset's are not copied twice."""
         dataset = self.dataset[rows]
-        x = dataset.flat if isinstance(self.x, Stored) else self.x[rows]
+        x = dataset.flat if self._one else self.x[rows]
         return type(self)(x, self.sample_shape, dataset)
+
+    @property
+    def _one(self) -> bool:
+        """Whether these samples and the dataset's are the same numbers in the same memory."""
+        if isinstance(self.x, Stored) or issparse(self.x):
+            return isinstance(self.x, Stored)
+        own = self.dataset.flat
+        return self.x.dtype == own.dtype and np.may_share_memory(self.x, own)
 
     @property
     def mask(self) -> BoolArray | None:
