@@ -156,4 +156,11 @@ RACE = Race(
         Goal("isthmus-bfloat16", "pythae", 0.20),
         Goal("isthmus-to-error", "pythae-to-error", 0.05),
     ),
+    """\
+By a profile of 400 images on one core, matrix products take three quarters of the time in
+float32 and two thirds in bfloat16, the hidden layers' softplus a twelfth and a sixth. The
+products alone, 1,317 GFLOP at the 200 GFLOP/s that this machine reaches, are a quarter of
+pythae's time. Tried: samples not repeated for each of their codes, the encoder apart from the
+decoder, one logarithm of eight probabilities' product, products by oneDNN. Before these it was
+0.43, 0.27 and 0.063.""",
 )

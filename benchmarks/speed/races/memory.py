@@ -163,6 +163,9 @@ RACE = Race(
     "Memory of a fit",
     run,
     tuple(Limit(f"isthmus-{dtype}", BEYOND, 0.6) for dtype in SHAPES),
-    f"A variational autoencoder with two layers of {WIDTH}, batches of {BATCH:,}. The peak is "
-    "that of the\nwhole process, which holds the data once before the fit begins.",
+    """\
+A variational autoencoder with two layers of 200, batches of 1,000. The peak is that of the
+whole process, which holds the data once before the fit begins. The nine tenths that are
+trained on are copied once, as what is held out must not be seen. They were copied twice until
+this was measured: 1.10 and 0.94 GB.""",
 )

@@ -89,7 +89,8 @@ RACE = Race(
     "The start",
     run,
     (Limit("help", BEYOND, 0.25), Goal("first-step", "torch", 2.5)),
-    "The goal is for the first step of the run's own training, seen by a hook in the loop: what "
-    "comes before\nit (reading, facts, duplicates, the split, the trial that estimates the time, "
-    "truncated SVD) counts.",
+    """\
+The goal is for the first step of the run's own training, seen by a hook in the loop: what
+comes before it (reading, facts, duplicates, the split, the trial that estimates the time,
+truncated SVD) counts.""",
 )

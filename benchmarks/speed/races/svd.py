@@ -109,6 +109,7 @@ RACE = Race(
         Goal("isthmus-solver", EXACT, 1.1),
         Goal("isthmus-solver-sparse", tuple(f"{name}-sparse" for name in EXACT), 1.1),
     ),
-    "The estimator also looks at every value for the grid on which all lie, at every column for\n"
-    "its moments, and at every sample for equal ones: log p of quantised values is that of bins.",
+    """\
+The estimator also looks at every value for the grid on which all lie, at every column for its
+moments, and at every sample for equal ones: log p of quantised values is that of their bins.""",
 )
