@@ -190,7 +190,7 @@ def test_row_87_two_runs_in_one_folder(start: Forks, data, tmp_path):
     ("arguments", "change", "told"),
     [
         (["--seed", "1"], None, "the settings differ (seed was 0 and is 1)"),
-        (["--learning-rate", "0.01"], None, "learning_rate was auto and is 0.01"),
+        (["--learning-rate", "0.01"], None, "learning_rate was 'auto' and is 0.01"),
         ([], 1.0, "the data differ"),
     ],
 )
