@@ -124,7 +124,7 @@ def _greatest(gram: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
 def _block(block: Array, mean: FloatArray, scale: FloatArray) -> FloatArray:
     """Standardised, in float32 unless the data are float64, for fast products."""
     dtype = np.float64 if block.dtype == np.float64 else np.float32
-    out = np.asarray(block, dtype)
+    out: FloatArray = np.asarray(block, dtype)
     out = out - mean.astype(dtype) if mean.any() else out
     return out if (scale == 1).all() else out / scale.astype(dtype)
 
@@ -133,7 +133,8 @@ def _arpack(x: Any, k: int, mean: FloatArray, scale: FloatArray, seed: int) -> F
     # a mean that is subtracted from each product would take float32's digits with it
     dtype = np.float32 if x.dtype == np.float32 and not mean.any() else np.float64
     rows = x if isinstance(x, Stored) else x.astype(dtype, copy=False)
-    inverse, middle = (1 / scale).astype(dtype), mean.astype(dtype)
+    inverse: FloatArray = (1 / scale).astype(dtype)
+    middle: FloatArray = mean.astype(dtype)
 
     def forward(v: FloatArray) -> FloatArray:
         w = inverse * np.ravel(v)
