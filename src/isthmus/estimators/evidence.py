@@ -17,6 +17,7 @@ from isthmus.models.autoencoder import Batch
 from isthmus.models.distributions import Normal
 from isthmus.models.importance import JUDGING_PAIRS, Proposal, WeightSums, refined, sharpened
 from isthmus.models.variational import VariationalNetwork
+from isthmus.sharing import units
 
 __all__ = ["EvidenceEstimator"]
 
@@ -169,17 +170,16 @@ class EvidenceEstimator(NetworkEstimator):
         rows = self._rows(block)
 
         def weighed(
-            net: VariationalNetwork, batch: Batch, raw: Tensor, *proposal: Tensor
+            net: VariationalNetwork, batch: Batch, raw: Tensor, *law: Tensor
         ) -> tuple[Tensor, ...]:
-            q = net.posterior(batch.seen) if not proposal else None
-            law = proposal if q is None else (q.mean, q.log_variance)
+            if not law:
+                q = net.posterior(batch.seen)
+                law = q.mean, q.log_variance
             parts = (
                 summed(
                     net, batch.mapped(itemgetter(part)), raw[part], [each[part] for each in law]
                 )
-                for part in map(
-                    slice, range(0, len(raw), rows), range(rows, len(raw) + rows, rows)
-                )
+                for part in units(len(raw), rows)
             )
             return tuple(map(torch.cat, zip(*parts, strict=True)))
 
@@ -187,9 +187,10 @@ class EvidenceEstimator(NetworkEstimator):
             net: VariationalNetwork, batch: Batch, raw: Tensor, law: list[Tensor]
         ) -> WeightSums:
             weights = []
-            for start in range(0, number, block):
-                draws = min(block, number - start)
-                noise = self._noise(batch, raw, draws, self.seed_, first + start)
+            for draws in units(number, block):
+                noise = self._noise(
+                    batch, raw, draws.stop - draws.start, self.seed_, first + draws.start
+                )
                 weights.append(
                     Proposal(*law).log_weights(net, batch, noise)
                     if proposal

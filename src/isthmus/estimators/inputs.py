@@ -18,6 +18,7 @@ from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.stored import Stored
 from isthmus.errors import DataError, UsageError
+from isthmus.sharing import units
 
 __all__ = ["Inputs", "as_tensor", "read_inputs"]
 
@@ -90,8 +91,7 @@ class Inputs:
 
     def chunks(self, rows: int) -> Iterator[slice]:
         """Slices of at most ``rows`` samples."""
-        n = self.x.shape[0]
-        return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
+        return units(self.x.shape[0], rows)
 
 
 def as_tensor(dense: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
