@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -14,10 +14,10 @@ from isthmus.analysis.comparison import wilson
 from isthmus.analysis.densities import fit_class_mixtures
 from isthmus.analysis.judgement import Judged, compared
 from isthmus.analysis.latent_grid import latent_grid, map_places, map_tiles, tile_size
-from isthmus.analysis.map_quality import plain_sentence, quality
-from isthmus.analysis.maps import Progress, latent_map
+from isthmus.analysis.map_quality import Quality, plain_sentence, quality
+from isthmus.analysis.maps import Map, Method, Progress, latent_map
 from isthmus.analysis.scores import nearest, reconstruction_error
-from isthmus.analysis.stability import map_stability
+from isthmus.analysis.stability import Stability, map_stability
 from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
@@ -72,16 +72,14 @@ class SampleScores:
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """A map and how far it can be believed.
+    """How far a map can be believed.
 
     Attributes:
-        points: ``(n, 2)``.
         facts: of the whole map.
         places: of each place on it, ``(n,)``: ``trustworthiness`` and ``stability``, where there
             are enough samples.
     """
 
-    points: FloatArray
     facts: dict[str, Any]
     places: dict[str, FloatArray]
 
@@ -105,7 +103,7 @@ class Evaluation:
         name: of the model, in words.
         draws: importance samples a sample.
         training_scored: training samples of which log p is computed: the others are alike.
-        by_rows: who computes the model's log p.
+        by_rows: who computes the model's log p and the quality of the map.
     """
 
     model: Any
@@ -156,32 +154,33 @@ class Evaluation:
         ends = {"label_accuracy_low": interval.low, "label_accuracy_high": interval.high}
         return facts | ends | {"majority_share": share}
 
-    def mapped(self, method: Literal["auto", "tsne", "umap", "pca"], progress: Progress) -> Mapped:
-        """The 2-D map, how far it can be trusted, and whether it comes back."""
-        further = further_maps(len(self.codes))
+    def drawn(self, method: Method, progress: Progress) -> Map:
+        """The 2-D map; the progress counts the further maps too."""
+        maps = 1 + further_maps(len(self.codes))
+        return latent_map(
+            self.codes,
+            method=method,
+            seed=self.seed,
+            progress=lambda done, total: progress(done, maps * total),
+        )
 
-        def part(done: int, total: int, before: int = 0) -> None:
-            progress(before * total + done, (1 + further) * total)
+    def quality(self, points: FloatArray) -> Quality | None:
+        """How far a map can be trusted; None where there are too few samples to tell."""
+        if len(self.codes) < _FEWEST_JUDGED:
+            return None
+        return quality(self.codes, points, k=_NEIGHBOURS, by_rows=self.by_rows)
 
-        made = latent_map(self.codes, method=method, seed=self.seed, progress=part)
+    def mapped(self, made: Map, found: Quality | None, progress: Progress) -> Mapped:
+        """What is told of a map: how far it can be trusted, and whether it comes back."""
         facts: dict[str, Any] = {
             "method": made.method,
             "settings": dict(made.settings),
             "kl_divergence": made.kl_divergence,
         }
         facts |= self._accuracy_facts()
-        if len(self.codes) < _FEWEST_JUDGED:
-            return Mapped(made.points, facts, {})
-        found, stable = quality(self.codes, made.points, k=_NEIGHBOURS), None
-        if further:
-            stable = map_stability(
-                self.codes,
-                made,
-                seeds=further,
-                seed=self.seed,
-                k=_NEIGHBOURS,
-                progress=lambda done, total: part(done, total // further, 1),
-            )
+        if found is None:
+            return Mapped(facts, {})
+        stable = self._stability(made, progress)
         places = {"trustworthiness": found.point_trustworthiness}
         if stable is not None:
             places["stability"] = stable.point_share
@@ -193,7 +192,20 @@ class Evaluation:
         names = ("k", "trustworthiness", "continuity", "neighbour_recall")
         facts |= {name: getattr(found, name) for name in names}
         facts["sentence"] = plain_sentence(found, None if stable is None else stable.share)
-        return Mapped(made.points, facts, places)
+        return Mapped(facts, places)
+
+    def _stability(self, made: Map, progress: Progress) -> Stability | None:
+        """Of the map, by as many further ones as can be afforded."""
+        if not (further := further_maps(len(self.codes))):
+            return None
+
+        def told(done: int, total: int) -> None:
+            one = total // further
+            progress(one + done, one + total)
+
+        return map_stability(
+            self.codes, made, seeds=further, seed=self.seed, k=_NEIGHBOURS, progress=told
+        )
 
     @property
     def some_training(self) -> Array:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.analysis.entries import entry_table
+from isthmus.analysis.map_quality import Quality
 from isthmus.checking import checked
 from isthmus.contracts import Array, BoolArray
 from isthmus.cross_fitting import cross_fit
@@ -60,7 +61,7 @@ _MISSING = (
     "SVD, nor any measure below; reconstructions fill them in."
 )
 _MADE = 16  # new samples that the report shows
-_SHARED = ("fit", "encode", "score")  # stages that others attend
+_SHARED = ("fit", "encode", "map", "score")  # stages that others attend
 _LONG = 30_000  # values seen in training from which the time is worth a trial
 
 
@@ -114,7 +115,9 @@ def attend(
     options: dict[str, Any] | None = None,
     **plan: Any,
 ) -> None:
-    """Train, encode and score along with the process that makes a run; the rest is its own.
+    """Train, encode, judge the map and score along with the process that makes a run.
+
+    The rest is that one's own.
 
     Args:
         data: as of :func:`analyse`.
@@ -248,8 +251,11 @@ class _Stages:
         self._recall_fit()
         if encodes:
             self._codes()
+        maps = self.team.told()
+        self._recall_codes()
+        if maps:
+            self._map_quality()
         if self.team.told():
-            self._recall_codes()
             self._scored()
 
     def _catch_up(self) -> None:
@@ -515,10 +521,17 @@ class _Stages:
         method: Any = self.plan.map
         if method == "auto" and self.afford is not None:
             method = self.afford.map
-        made = self.evaluation.mapped(method, told)
+        made = self.evaluation.drawn(method, told)
         write_npy(self.folder / "map.npy", made.points)
-        write_arrays(self.folder / "places.npz", made.places)
-        write_json(self.folder / "quality.json", made.facts)
+        self.team.told(True)
+        found = self.evaluation.mapped(made, self._map_quality(), told)
+        write_arrays(self.folder / "places.npz", found.places)
+        write_json(self.folder / "quality.json", found.facts)
+
+    def _map_quality(self) -> Quality | None:
+        """Of the map that has been drawn; each process of a team compares some samples."""
+        shared = replace(self.evaluation, by_rows=self.team.rows)
+        return shared.quality(Run(self.folder).map)
 
     def _score(self) -> None:
         self.team.told(True)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from sklearn.manifold import trustworthiness
 from isthmus.analysis import map_quality
 from isthmus.analysis.map_quality import plain_sentence, quality
 from isthmus.errors import DataError, UsageError
+from isthmus.sharing import joined, units
 
 
 def cloud(n=150, d=6, seed=0):
@@ -24,6 +25,20 @@ def test_agrees_with_scikit_learn(monkeypatch, k, cells):
         trustworthiness(high, low, n_neighbors=k), abs=1e-6
     )
     assert ours.continuity == pytest.approx(trustworthiness(low, high, n_neighbors=k), abs=1e-6)
+
+
+def test_rows_that_others_compare_come_to_the_same(monkeypatch):
+    monkeypatch.setattr(map_quality, "_TOGETHER", 40)
+    high, low, asked = cloud(), cloud(d=2, seed=1), []
+
+    def backwards(n, unit, compute):
+        parts = [(rows, compute(rows)) for rows in reversed([*units(n, unit)])]
+        asked.extend(rows for rows, _ in parts)
+        return joined(n, parts)
+
+    alone, shared = quality(high, low), quality(high, low, by_rows=backwards)
+    assert len(asked) == 4
+    assert all(np.array_equal(a, b) for a, b in zip(*map(astuple, (alone, shared)), strict=True))
 
 
 def test_recall_is_the_share_of_common_neighbours():

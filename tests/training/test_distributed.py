@@ -208,7 +208,15 @@ def test_one_goes_on_to_the_same_bytes_where_two_have_trained(made, tmp_path):
     card = json.loads((folder / "run.json").read_text())
     card["stages"] = dict.fromkeys(("read", "describe", "split", "fit"), "done")
     (folder / "run.json").write_text(json.dumps(card))
-    files = ("latents.npy", "anomaly.npz", "anomalies.json", "scores.parquet")
+    files = (
+        "latents.npy",
+        "map.npy",
+        "places.npz",
+        "quality.json",
+        "anomaly.npz",
+        "anomalies.json",
+        "scores.parquet",
+    )
     for name in files:
         (folder / name).unlink()
     plan = {"epochs": 2, "precision": "float32", "loop": False, "map": "pca"}

@@ -5,9 +5,9 @@ Exact for any number of samples, block by block: no distance matrix is ever held
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -15,11 +15,13 @@ from sklearn.neighbors import NearestNeighbors
 from isthmus.analysis.threads import available_threads
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
+from isthmus.sharing import ByRows, by_units, units
 
 __all__ = ["Quality", "plain_sentence", "quality"]
 
 BLOCK_CELLS = 1 << 22  # distances held at a time by each thread: 54 MB
 MOST_THREADS = 8
+_TOGETHER = 2048  # rows
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Quality:
     point_recall: FloatArray
 
 
-def quality(high: Array, low: Array, k: int = 15) -> Quality:
+def quality(high: Array, low: Array, k: int = 15, *, by_rows: ByRows = by_units) -> Quality:
     """Compare the neighbours in latent space, ``high (n, d)``, with those on a map, ``low``.
 
     With r(i, j) the rank of j among i's neighbours in latent space and U_k(i) the k nearest of i
@@ -57,6 +59,12 @@ def quality(high: Array, low: Array, k: int = 15) -> Quality:
     and continuity is the same with the two spaces exchanged. Of samples equally far away none
     counts as the further one, so duplicates cost nothing. k is lowered to the largest below n / 2,
     for which the formula holds. Time grows as n^2; memory does not.
+
+    Args:
+        high: codes ``(n, d)``.
+        low: their places on the map ``(n, m)``.
+        k: neighbours looked at.
+        by_rows: who compares the rows: this process, or a team that shares them.
 
     Raises:
         DataError: fewer than 3 samples, different numbers of them, or values not finite.
@@ -79,10 +87,18 @@ def quality(high: Array, low: Array, k: int = 15) -> Quality:
         raise UsageError(f"k should be at least 1 but got {k}")
     k = min(k, (n - 1) // 2)
     share = 2 / (k * (2 * n - 3 * k - 1))
-    intrusion = _depth(high, _neighbours(low, k))
-    trust = 1 - share * intrusion.sum(axis=1)
-    continuity = 1 - share * _depth(low, _neighbours(high, k)).sum(axis=1)
-    recall = (intrusion == 0).mean(axis=1)
+    latent, drawn = _Space.of(high, k), _Space.of(low, k)
+
+    def compare(rows: slice) -> dict[str, Array]:
+        intrusion = latent.depth(rows, drawn.nearest(rows))
+        extrusion = drawn.depth(rows, latent.nearest(rows))
+        return {
+            "trust": 1 - share * intrusion.sum(axis=1),
+            "continuity": 1 - share * extrusion.sum(axis=1),
+            "recall": (intrusion == 0).mean(axis=1),
+        }
+
+    trust, continuity, recall = by_rows(n, _TOGETHER, compare).values()
     return Quality(
         trustworthiness=float(trust.mean()),
         continuity=float(continuity.mean()),
@@ -147,26 +163,48 @@ def _checked(points: Array, name: str) -> FloatArray:
     return np.asarray(points / (np.abs(points).max(initial=0.0) or 1.0))
 
 
-def _neighbours(points: FloatArray, k: int) -> IntArray:
-    """Indices ``(n, k)`` of the k nearest other points."""
-    algorithm = "kd_tree" if points.shape[1] <= 3 else "brute"
-    search = NearestNeighbors(n_neighbors=k, algorithm=algorithm).fit(points)
-    return np.asarray(search.kneighbors(return_distance=False))
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Points ``(n, d)`` among which neighbours are looked for.
 
+    Attributes:
+        points: ``(n, d)``.
+        left, right: matrices whose product is the squared distances.
+        search: for the k nearest and the point itself.
+    """
 
-def _depth(points: FloatArray, candidates: IntArray) -> FloatArray:
-    """By how much the rank of each candidate ``(n, k)`` exceeds k: 0 for a true neighbour."""
-    n, k = candidates.shape
-    left, right = _factors(points)
-    depth = np.empty((n, k))
+    points: FloatArray
+    left: FloatArray
+    right: FloatArray
+    search: NearestNeighbors
 
-    def fill(rows: slice) -> None:
-        depth[rows] = _closer(left[rows], right, candidates[rows], rows.start)
+    @classmethod
+    def of(cls, points: FloatArray, k: int) -> Self:
+        algorithm = "kd_tree" if points.shape[1] <= 3 else "brute"
+        search = NearestNeighbors(n_neighbors=k + 1, algorithm=algorithm).fit(points)
+        return cls(points, *_factors(points), search)
 
-    with ThreadPoolExecutor(min(available_threads(), MOST_THREADS)) as pool:
-        for _ in pool.map(fill, _blocks(n)):
-            pass
-    return np.asarray(np.maximum(depth + 1 - k, 0))
+    def nearest(self, rows: slice) -> IntArray:
+        """Indices ``(rows, k)`` of the k nearest other points."""
+        found = self.search.kneighbors(self.points[rows], return_distance=False)
+        own = found == np.arange(rows.start, rows.stop)[:, None]
+        own[~own.any(axis=1), -1] = True  # more than k others lie in the same place
+        return np.asarray(found[~own].reshape(len(found), -1))
+
+    def depth(self, rows: slice, candidates: IntArray) -> IntArray:
+        """By how much the rank of each candidate ``(rows, k)`` exceeds k: 0 for a neighbour."""
+        left, k = self.left[rows], candidates.shape[1]
+        closer = np.empty(candidates.shape, np.int64)
+
+        def fill(part: slice) -> None:
+            first = rows.start + part.start
+            closer[part] = _closer(left[part], self.right, candidates[part], first)
+
+        size = max(1, BLOCK_CELLS // len(self.points))
+        with ThreadPoolExecutor(min(available_threads(), MOST_THREADS)) as pool:
+            for _ in pool.map(fill, units(len(left), size)):
+                pass
+        return np.asarray(np.maximum(closer + 1 - k, 0))
 
 
 def _factors(points: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -193,8 +231,3 @@ def _closer(left: FloatArray, right: FloatArray, candidates: IntArray, first: in
         bits = np.packbits(distances < limit[:, None], axis=1)
         closer[:, column] = np.bitwise_count(bits).sum(axis=1, dtype=np.uint32)
     return closer
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    rows = max(1, BLOCK_CELLS // n)
-    return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
