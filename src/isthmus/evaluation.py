@@ -13,7 +13,7 @@ from isthmus.analysis.codes import knn_accuracy
 from isthmus.analysis.comparison import wilson
 from isthmus.analysis.densities import fit_class_mixtures
 from isthmus.analysis.judgement import Judged, compared
-from isthmus.analysis.latent_grid import latent_grid, map_places, map_tiles, tile_size
+from isthmus.analysis.latent_grid import latent_grid, legible, map_places, map_tiles, tile_size
 from isthmus.analysis.map_quality import Quality, plain_sentence, quality
 from isthmus.analysis.maps import Map, Method, Progress, latent_map
 from isthmus.analysis.scores import nearest, reconstruction_error
@@ -26,7 +26,6 @@ from isthmus.data.stored import Stored
 from isthmus.errors import DataError
 from isthmus.estimators import Autoencoder, TruncatedSVD
 from isthmus.excerpt import excerpt
-from isthmus.report.latent_pictures import legible
 from isthmus.runs.folder import Run
 from isthmus.sharing import SCORED_TOGETHER, ByRows, by_units
 

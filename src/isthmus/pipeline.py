@@ -37,12 +37,10 @@ from isthmus.leakage import leaky_claim
 from isthmus.models.networks import Convolutional, Dense
 from isthmus.models.specification import to_json
 from isthmus.plan import Plan
-from isthmus.report.story import write_report
 from isthmus.runs.card import FORMAT, machine, versions
 from isthmus.runs.folder import Run, read_arrays, run_folder, write_arrays, write_rows, write_table
 from isthmus.runs.ledger import Ledger
 from isthmus.runs.lock import locked
-from isthmus.sampling import Wanted, draw
 from isthmus.scoring import score_columns, strange_examples
 from isthmus.splitting import split_up
 from isthmus.storage import read_json, read_npy, write_json, write_npy
@@ -50,7 +48,6 @@ from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.distributed import ALONE, Team
 from isthmus.training.history import Progress
 from isthmus.training.loop import Hooks
-from isthmus.walking import walk_in_a_circle
 from isthmus.watch import Silent, Watch
 
 __all__ = ["analyse", "attend", "check", "data_of", "make_report"]
@@ -146,7 +143,7 @@ def make_report(run: Run) -> Path:
         RunCorruptError: the run is unfinished.
     """
     run.require("examples.npz")
-    return write_report(run)
+    return _written(run)
 
 
 def check(
@@ -181,8 +178,15 @@ def check(
         scores = SampleScores.of(fresh.scores)
         write_json(run.path / "doctor.json", examined(evaluation, scores, fresh, run.card))
         looking.stage("report")
-        write_report(Run(run.path))
+        _written(Run(run.path))
     return found
+
+
+def _written(run: Run) -> Path:
+    """The report; what draws is loaded here and below, so that training begins before it."""
+    from isthmus.report.story import write_report
+
+    return write_report(run)
 
 
 def data_of(run: Run) -> Dataset:
@@ -584,6 +588,8 @@ class _Stages:
         write_json(self.folder / "check.json", checked(self.evaluation))
 
     def _walk(self) -> None:
+        from isthmus.walking import walk_in_a_circle
+
         walk_in_a_circle(Run(self.folder), self.evaluation)
 
     def _examine(self) -> None:
@@ -592,6 +598,8 @@ class _Stages:
         write_json(self.folder / "doctor.json", found)
 
     def _draw(self) -> None:
+        from isthmus.sampling import Wanted, draw
+
         found, run = self.evaluation, Run(self.folder)
         made = draw(run, Wanted(_MADE, seed=self.plan.seed))
         arrays = found.examples(self.scores, made.x) | {"made_density": np.array(made.density)}
@@ -600,7 +608,7 @@ class _Stages:
         write_arrays(self.folder / "examples.npz", arrays)
 
     def _report(self) -> None:
-        write_report(Run(self.folder))
+        _written(Run(self.folder))
 
 
 def _names(cls: type[Any]) -> list[str]:

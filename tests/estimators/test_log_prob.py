@@ -106,11 +106,11 @@ def test_a_narrow_encoder_is_flagged_and_a_better_proposal_mends_it():
 def test_more_draws_are_taken_only_where_they_are_needed_and_begin_with_the_fewer():
     model = trained()
     few = model.score_samples(X[:150], max_error=1.0, return_error=True)
-    many = model.score_samples(X[:150], max_error=0.03, return_error=True)
+    many = model.score_samples(X[:150], max_error=0.1, return_error=True)
     assert (few.draws == 64).mean() > 0.9
-    assert (many.error <= 0.03).all()
+    assert (many.error <= 0.1).all()
     assert many.draws.min() == 64 < many.draws.max()
-    same = (few.draws == 64) & (few.error <= 0.03)
+    same = (few.draws == 64) & (few.error <= 0.1)
     assert same.any()
     assert_array_equal(many.value[same], few.value[same])
 
@@ -134,7 +134,7 @@ def test_an_error_that_cannot_be_met_is_counted(monkeypatch):
     assert_array_equal(found.draws, 128)
 
 
-@pytest.mark.parametrize("max_error", [None, 0.03])
+@pytest.mark.parametrize("max_error", [None, 0.1])
 def test_neither_order_nor_batch_nor_threads_change_a_value_beyond_rounding(max_error):
     model, x, order = trained(), X[:120], np.random.default_rng(0).permutation(120)
     whole = model.score_samples(x, max_error=max_error, return_error=True)

@@ -9,8 +9,14 @@ from speed.task import Contender
 
 CONTENDERS = {
     "pythae": Contender("pythae_trainer", "pythae, BaseTrainer"),
-    "lightning": Contender("lightning_trainer", "Lightning Trainer, DataLoader(TensorDataset)"),
-    "scvi": Contender("scvi_loader", "Lightning Trainer, scvi-tools' AnnDataLoader"),
+    "lightning": Contender(
+        "lightning_trainer", "Lightning, its Trainer as it comes", options={"bare": False}
+    ),
+    "lightning-bare": Contender("lightning_trainer", "the same without bar, log and checkpoints"),
+    "scvi": Contender(
+        "scvi_tools", "scvi-tools, its loader, plan and trainer", options={"bare": False}
+    ),
+    "scvi-loader": Contender("scvi_tools", "its loader, Lightning's bare Trainer"),
     "pyod": Contender(
         "pyod_detector", "PyOD's VAE, its own loop, this loss; sigmoid outputs, two heads"
     ),

@@ -1,8 +1,9 @@
-"""Lightning's Trainer with its defaults, less the logger, the checkpoints and the bar."""
+"""Lightning's Trainer: as it comes, or without the logger, the checkpoints and the bar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning
@@ -40,10 +41,15 @@ class Module(lightning.LightningModule):
 
 
 class Paced(lightning.Callback):
-    """Keeps the pace and gathers the losses."""
+    """Keeps the pace and gathers the losses.
 
-    def __init__(self, pace: Pace) -> None:
-        self.pace, self.losses = pace, list[float]()
+    Args:
+        pace: to keep.
+        loss: its name among the metrics.
+    """
+
+    def __init__(self, pace: Pace, loss: str = "loss") -> None:
+        self.pace, self.loss, self.losses = pace, loss, list[float]()
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """One step more."""
@@ -51,29 +57,40 @@ class Paced(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """The mean loss of the epoch."""
-        self.losses.append(float(trainer.callback_metrics["loss"]))
+        self.losses.append(float(trainer.callback_metrics[self.loss]))
 
 
 def fit(
-    task: Task, pace: Pace, batches: Iterable[Any], images: Callable[[Any], Tensor]
+    task: Task,
+    pace: Pace,
+    batches: Iterable[Any],
+    images: Callable[[Any], Tensor],
+    *,
+    bare: bool = True,
 ) -> list[float]:
-    """Train on any loader's batches."""
+    """Train on any loader's batches; bare: with nothing that could be left out."""
     paced = Paced(pace)
-    trainer = lightning.Trainer(
-        accelerator="cpu" if task.device == "cpu" else "gpu",
-        devices=1,
-        max_epochs=task.epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[paced],
-    )
-    trainer.fit(Module(task, images), batches)
+    less: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    with TemporaryDirectory() as folder:
+        trainer = lightning.Trainer(
+            accelerator="cpu" if task.device == "cpu" else "gpu",
+            devices=1,
+            max_epochs=task.epochs,
+            callbacks=[paced],
+            default_root_dir=folder,
+            **(less if bare else {}),
+        )
+        trainer.fit(Module(task, images), batches)
     return paced.losses
 
 
-def train(task: Task, pace: Pace) -> list[float]:
+def train(task: Task, pace: Pace, *, bare: bool = True) -> list[float]:
     torch.manual_seed(task.seed)
     data = TensorDataset(task.train.float() / 255)
-    return fit(task, pace, DataLoader(data, task.batch_size, shuffle=True), lambda batch: batch[0])
+    loader = DataLoader(data, task.batch_size, shuffle=True)
+    return fit(task, pace, loader, lambda batch: batch[0], bare=bare)

@@ -10,7 +10,9 @@ from speed.paced import Course, slices_in_turn
 NAMES = (
     "pythae",
     "lightning",
+    "lightning-bare",
     "scvi",
+    "scvi-loader",
     "pyod",
     "keras-torch",
     "keras-jax",

@@ -16,6 +16,7 @@ NAMES = (
     "pythae",
     "lightning",
     "scvi",
+    "scvi-loader",
     "pyod",
     "resident",
     "cuda-graph",

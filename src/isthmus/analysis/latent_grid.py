@@ -13,12 +13,41 @@ from isthmus.analysis.traversals import traverse
 from isthmus.contracts import Array, FloatArray, IntArray, LatentModel
 from isthmus.errors import DataError, UsageError
 
-__all__ = ["Grid", "TileSize", "latent_grid", "map_places", "map_tiles", "tile_size"]
+__all__ = [
+    "MOST_BARS",
+    "Grid",
+    "TileSize",
+    "latent_grid",
+    "legible",
+    "map_places",
+    "map_tiles",
+    "tile_size",
+]
 
 TILES_ACROSS = 13  # a map's longer side
 FLATTEST = 3.0  # a tile's width by its height, at most
 LEGIBLE_ROW = 1.6  # a row of values is drawn wider than high
+MOST_BARS = 30  # values of a row that are drawn as bars
+_ROUGH = 1.0  # squared steps along a row by its variance: 2 where neighbours are unrelated
 _EFFECT_STEPS = 5
+
+
+def legible(x: Array) -> bool:
+    """Whether samples ``(n, ...)`` can be told apart when they are drawn small.
+
+    Images can, short rows of a table, and longer rows whose neighbouring values are alike: the
+    ratio of mean squared steps along a row to its variance (von Neumann's) is below 1.
+
+    Example:
+        >>> wave = np.sin(np.linspace(0, 9, 100))[None]
+        >>> legible(wave), legible(np.random.default_rng(0).normal(size=(1, 100)))
+        (True, False)
+    """
+    if x.ndim > 2 or x.shape[1] <= MOST_BARS:
+        return True
+    rows = np.ma.masked_invalid(np.asarray(x, dtype=np.float64))
+    steps, spread = np.ma.mean(np.diff(rows, axis=1) ** 2), np.ma.mean(np.ma.var(rows, axis=1))
+    return bool(steps < _ROUGH * spread)
 
 
 @dataclass(frozen=True, eq=False)

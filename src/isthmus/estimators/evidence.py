@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus.contracts import Bound, FloatArray, IntArray, LogProb
-from isthmus.estimators.growth import grown, unmet
+from isthmus.estimators.growth import grown, told
 from isthmus.estimators.inputs import Inputs
 from isthmus.estimators.neural import NetworkEstimator
 from isthmus.estimators.predictive import finite
@@ -22,7 +22,6 @@ from isthmus.sharing import units
 __all__ = ["EvidenceEstimator"]
 
 _FIRST = 64  # draws from a better proposal, before it is seen who needs more
-_ANEW = 4  # times that a proposal may be found from the one before
 
 
 class EvidenceEstimator(NetworkEstimator):
@@ -120,34 +119,23 @@ class EvidenceEstimator(NetworkEstimator):
         self, X: Any, k: int, max_error: float | None, mask: Any, variance: Any
     ) -> LogProb:
         inputs = self._read(X, mask, variance)
-        proposal: tuple[Tensor, ...] = ()
-        sums = None
-        if max_error is not None:
-            k = min(k, _FIRST)
-            proposal, sums = self._sharpened(inputs, k, max_error)
+        if max_error is None:
+            return told(self._sums(inputs, (0, k)))
+        proposals = self._proposal(inputs)
 
-        def drawn(some: Inputs, rows: IntArray, *span: int) -> WeightSums:
+        def more(some: Inputs, rows: IntArray, *span: int) -> WeightSums:
+            return self._sums(some, span, *proposals.at(torch.from_numpy(rows)))
+
+        def anew(some: Inputs, rows: IntArray, draws: int) -> WeightSums:
+            nonlocal proposals
             chosen = torch.from_numpy(rows)
-            return self._sums(some, span, *(each[chosen] for each in proposal))
-
-        return grown(inputs, sums or self._sums(inputs, (0, k)), max_error, drawn)
-
-    def _sharpened(self, inputs: Inputs, k: int, max_error: float) -> tuple[Proposal, WeightSums]:
-        """Proposals, found anew where the first draws do not meet the error, and these draws."""
-        proposal = self._proposal(inputs)
-        sums = self._sums(inputs, (0, k), *proposal)
-        for _ in range(_ANEW):
-            rows = unmet(sums, max_error)
-            if len(rows) == 0:
-                break
-            chosen = torch.from_numpy(rows)
-            known = Proposal(*(each[chosen] for each in proposal)).conditional
-            some = inputs[rows]
+            known = proposals.at(chosen).conditional
             better = self._proposal(some, known.mean, known.log_variance)
-            sums = sums.updated(chosen, self._sums(some, (0, k), *better), merge=False)
-            pairs = zip(proposal, better, strict=True)
-            proposal = Proposal(*(a.index_copy(0, chosen, b) for a, b in pairs))
-        return proposal, sums
+            proposals = proposals.updated(chosen, better)
+            return self._sums(some, (0, draws), *better)
+
+        first = self._sums(inputs, (0, min(k, _FIRST)), *proposals)
+        return grown(inputs, first, max_error, more, anew)
 
     def _proposal(self, inputs: Inputs, *start: Tensor) -> Proposal:
         """About the encoder's posteriors, or such means and log variances."""

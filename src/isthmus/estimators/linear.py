@@ -20,7 +20,7 @@ from isthmus.data.stored import Stored, both, combined
 from isthmus.errors import StorageError, UsageError
 from isthmus.estimators.base import LatentEstimator
 from isthmus.estimators.conditional import Conditional, Law, Observed, condition
-from isthmus.estimators.growth import grown
+from isthmus.estimators.growth import grown, told
 from isthmus.estimators.inputs import Inputs, read_inputs
 from isthmus.estimators.masses import Grid
 from isthmus.estimators.maximum import Spectrum, maximise
@@ -385,7 +385,8 @@ class TruncatedSVD(LatentEstimator):
             return WeightSums(*map(torch.from_numpy, self._collect(some, weighed, span[1])))
 
         if (self.quantum_ > 0).any():
-            return grown(inputs, drawn(inputs, np.array([]), 0, k), max_error, drawn)
+            first = drawn(inputs, np.array([]), 0, k)
+            return told(first) if max_error is None else grown(inputs, first, max_error, drawn)
         return exact(self._collect(inputs, lambda part, given: (density(part, given),))[0])
 
     def _log_mass_ratios(self, part: Observed, given: Conditional, *span: int) -> Tensor:

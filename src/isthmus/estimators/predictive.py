@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import numpy as np
@@ -203,14 +203,13 @@ class PredictiveEstimator(LatentEstimator):
         """Samples of which so many draws each can be decoded at a time."""
         return max(1, _VALUES // (draws * self.network_.n_features))
 
-    @contextmanager
-    def _products(self, inputs: Inputs, *, exact: bool = False) -> Iterator[None]:
+    def _products(self, inputs: Inputs, *, exact: bool = False) -> AbstractContextManager[object]:
         """The time of matrix products, in bfloat16 where that was asked for by name."""
         lowered = self.precision == "bfloat16" and not exact and inputs.dtype != np.float64
-        name = "bfloat16" if lowered else "float32"
-        precision = MatmulPrecision(name, self.network_, self._device)
-        with precision.applied(), precision.forward():
-            yield
+        return self._matmul("bfloat16" if lowered else "float32").forward()
+
+    def _matmul(self, precision: str) -> MatmulPrecision:
+        return MatmulPrecision(precision, self.network_, self._device)
 
     def _collect(
         self, inputs: Inputs, compute: Compute, rows: int = ROWS, *beside: Tensor
@@ -228,7 +227,7 @@ class PredictiveEstimator(LatentEstimator):
             more = [tensor[part].to(self._device) for tensor in beside]
             return compute(network, network.batch(*some), some.x, *more)
 
-        with torch.no_grad():
+        with torch.no_grad(), self._matmul("float32").applied():
             return joined(inputs.x.shape[0], map(computed, inputs.chunks(rows)))
 
     def _decoded(

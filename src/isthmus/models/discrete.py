@@ -257,10 +257,9 @@ class CategoricalValues(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         log_p = torch.log_softmax(self.logits, -2)
-        shape = torch.broadcast_shapes(x.shape, log_p.select(-2, 0).shape)
-        codes = x.long().expand(shape).unsqueeze(-2)
-        log_p = log_p.expand(*shape[:-1], -1, shape[-1])
-        return log_p.gather(-2, codes).squeeze(-2)
+        codes, _ = torch.broadcast_tensors(x.long(), log_p.select(-2, 0))
+        log_p = log_p.expand(*codes.shape[:-1], -1, codes.shape[-1])
+        return log_p.gather(-2, codes.unsqueeze(-2)).squeeze(-2)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         probability = torch.softmax(self.logits, -2).movedim(-2, -1)

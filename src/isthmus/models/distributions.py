@@ -138,8 +138,8 @@ class Normal(_Continuous):
         return log_normal_interval(middle, (upper - lower) / self.scale)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
-        shape = torch.broadcast_shapes(self.location.shape, self.log_variance.shape)
-        noise = normal(shape, self.location, generator)
+        location, _ = torch.broadcast_tensors(self.location, self.log_variance)
+        noise = normal(location.shape, location, generator)
         return torch.addcmul(self.location, self.scale, noise)
 
     @property

@@ -54,9 +54,13 @@ class WeightSums(NamedTuple):
         first, second = (torch.logaddexp(a, b) for a, b in zip(self[:2], other[:2], strict=True))
         return WeightSums(first, second, self.draws + other.draws)
 
+    def at(self, rows: Tensor) -> WeightSums:
+        """Those of some samples."""
+        return WeightSums(*(each[rows] for each in self))
+
     def updated(self, rows: Tensor, more: WeightSums, *, merge: bool) -> WeightSums:
         """With draws of some samples, merged with those that were there or in their place."""
-        some = WeightSums(*(each[rows] for each in self)).merged(more) if merge else more
+        some = self.at(rows).merged(more) if merge else more
         return WeightSums(*(a.index_copy(0, rows, b) for a, b in zip(self, some, strict=True)))
 
     @property
@@ -86,6 +90,14 @@ class Proposal(NamedTuple):
 
     mean: Tensor
     root: Tensor
+
+    def at(self, rows: Tensor) -> Proposal:
+        """Those of some samples."""
+        return Proposal(self.mean[rows], self.root[rows])
+
+    def updated(self, rows: Tensor, others: Proposal) -> Proposal:
+        """With others for some samples."""
+        return Proposal(*(a.index_copy(0, rows, b) for a, b in zip(self, others, strict=True)))
 
     @property
     def conditional(self) -> Normal:

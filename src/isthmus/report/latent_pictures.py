@@ -14,7 +14,7 @@ from isthmus.analysis.latent_grid import Grid, TileSize, tile_size
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.errors import UsageError
 from isthmus.report.images import BAR, UNKNOWN
-from isthmus.report.look import MOST_BARS, Look
+from isthmus.report.look import Look
 from isthmus.report.style import (
     ACCENT,
     MUTED,
@@ -32,11 +32,9 @@ __all__ = [
     "draw_scale",
     "has_scale",
     "latent_grid",
-    "legible",
     "pictured_map",
 ]
 
-ROUGH = 1.0  # squared steps along a row by its variance: 2 where neighbours are unrelated
 FILLED = 0.94  # of its tile, that a sample takes
 FRAMED = 0.97
 CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) - 0.5
@@ -45,24 +43,6 @@ GRID_WIDTH = 6.2  # inches
 MAP_WIDTH = 4.3
 HIGHEST = 6.2
 DOT = "#b9c0ca"
-
-
-def legible(x: Array) -> bool:
-    """Whether samples ``(n, ...)`` can be told apart when they are drawn small.
-
-    Images can, short rows of a table, and longer rows whose neighbouring values are alike: the
-    ratio of mean squared steps along a row to its variance (von Neumann's) is below 1.
-
-    Example:
-        >>> wave = np.sin(np.linspace(0, 9, 100))[None]
-        >>> legible(wave), legible(np.random.default_rng(0).normal(size=(1, 100)))
-        (True, False)
-    """
-    if x.ndim > 2 or x.shape[1] <= MOST_BARS:
-        return True
-    rows = np.ma.masked_invalid(np.asarray(x, dtype=np.float64))
-    steps, spread = np.ma.mean(np.diff(rows, axis=1) ** 2), np.ma.mean(np.ma.var(rows, axis=1))
-    return bool(steps < ROUGH * spread)
 
 
 def small_look(x: Array, limits: tuple[float, float] | None = None) -> Look:

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from isthmus.analysis.latent_grid import MOST_BARS
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.errors import UsageError
 
-__all__ = ["MOST_BARS", "Look", "merged"]
+__all__ = ["Look", "merged"]
 
-MOST_BARS = 30
 MISSING = np.array((0.82, 0.84, 0.87), dtype=np.float32)
 
 Kind = Literal["image", "colour", "bars", "line"]

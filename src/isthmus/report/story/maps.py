@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.analysis.latent_grid import MOST_BARS, legible
 from isthmus.report import figures
 from isthmus.report.blocks import Picture, Table
-from isthmus.report.latent_pictures import Panel, legible, pictured_map
-from isthmus.report.look import MOST_BARS
+from isthmus.report.latent_pictures import Panel, pictured_map
 from isthmus.report.page import Section
 from isthmus.report.story.teller import Teller
 from isthmus.report.story.words import accuracy

@@ -10,11 +10,11 @@ from typing import Any
 import av
 import numpy as np
 
+from isthmus.analysis.latent_grid import legible
 from isthmus.analysis.meter import OFF
 from isthmus.contracts import Array
 from isthmus.report.blocks import Block, Code, Movie, Picture, Table
 from isthmus.report.latent_paths import Trip, path_frames, path_map, path_meters
-from isthmus.report.latent_pictures import legible
 from isthmus.report.page import Section
 from isthmus.report.story.maps import in_small, method
 from isthmus.report.story.teller import Teller

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from isthmus.analysis.latent_grid import MOST_BARS
 from isthmus.contracts import Array, FloatArray
 from isthmus.report.blocks import Picture
 from isthmus.report.keeping import keep
-from isthmus.report.look import MOST_BARS
 from isthmus.report.style import shorten
 from isthmus.runs.folder import Run
 from isthmus.storage import atomic_file
