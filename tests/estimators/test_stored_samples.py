@@ -12,6 +12,9 @@ from isthmus.data.describe import describe
 from isthmus.data.stored import Stored
 from isthmus.errors import StorageError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
+from isthmus.estimators import inputs as inputs_module
+from isthmus.estimators.inputs import read_inputs
+from isthmus.estimators.predictive import as_samples
 from isthmus.models.networks import Dense
 
 rng = np.random.default_rng(1)
@@ -48,6 +51,34 @@ def test_networks(kind):
     assert_array_equal(there.score_samples(THERE[:200]), there.score_samples(HERE[:200]))
     again = kind(3, **options).fit(THERE)
     assert_array_equal(again.transform(X), there.transform(X))
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_those_in_memory_that_are_many_are_not_copied_to_hold_some_out(monkeypatch, kind, dtype):
+    x = X if dtype != np.uint8 else np.clip(40 * X + 128, 0, 255).astype(np.uint8)
+    options = {"architecture": Dense((20,)), "epochs": 3, "random_state": 0}
+    copied = kind(3, **options).fit(x.astype(dtype))
+    monkeypatch.setattr(inputs_module, "_WORTH_LENDING", 0)
+    lent = kind(3, **options).fit(x.astype(dtype))
+    assert_array_equal(lent.transform(x), copied.transform(x))
+    assert lent.history_ == copied.history_
+
+
+def test_lent_samples_lie_where_they_lay(monkeypatch):
+    monkeypatch.setattr(inputs_module, "_WORTH_LENDING", 0)
+    inputs = read_inputs(VariationalAutoencoder(3), X, reset=True)
+    some = as_samples(inputs.lent(np.arange(5, 200)), None)
+    assert some.n == 195
+    assert np.shares_memory(some.samples.x.numpy(), X)
+    assert_array_equal(some.take(slice(2, 4)).x, X[7:9])
+
+
+@pytest.mark.parametrize("beside", [{"mask": X < 9}, {"aux": {"t": np.arange(len(X))}}])
+def test_what_lies_beside_them_is_copied_with_them(monkeypatch, beside):
+    monkeypatch.setattr(inputs_module, "_WORTH_LENDING", 0)
+    inputs = read_inputs(VariationalAutoencoder(3), Dataset(X, **beside), reset=True)
+    assert_array_equal(inputs.lent(np.arange(9)).x, X[:9])
 
 
 SEEN = rng.random(X.shape) > 0.1

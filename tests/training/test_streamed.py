@@ -12,7 +12,7 @@ from test_training import trainer, weights
 from isthmus.models.draws import SharedGenerator
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.loop import Hooks
-from isthmus.training.samples import Samples, Source, Streamed
+from isthmus.training.samples import Chosen, Samples, Source, Streamed
 
 pytestmark = pytest.mark.usefixtures("forked_random")
 
@@ -67,7 +67,20 @@ def test_rows_may_be_some_and_repeated():
     assert torch.equal(got, resident().x[rows].sort(dim=0).values)
 
 
-@pytest.mark.parametrize("source", [resident(), streamed()], ids=["resident", "streamed"])
+def lent() -> Chosen:
+    many = Samples(torch.cat([torch.zeros(7, 8), resident().x]))
+    return Chosen(many, torch.arange(7, 7 + N))
+
+
+def test_chosen_samples_come_as_if_they_were_all():
+    assert all(map(torch.equal, batches(lent()), batches(resident())))
+    rows = torch.tensor([5, 5, 9, 200])
+    assert all(map(torch.equal, batches(lent(), rows=rows), batches(resident(), rows=rows)))
+
+
+@pytest.mark.parametrize(
+    "source", [resident(), lent(), streamed()], ids=["resident", "lent", "streamed"]
+)
 @pytest.mark.parametrize("done", [0, 1, 5, 12, 13])
 def test_batches_that_are_done_are_left_out(source, done):
     whole, rest = batches(source), batches(source, done=done)

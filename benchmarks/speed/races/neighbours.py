@@ -171,5 +171,5 @@ RACE = Race(
     """\
 Distances to neighbours are found by scikit-learn's own search, in blocks. The p-values come
 from sorted scores, without comparing each with every other, and take milliseconds: the search
-is all of the time.""",
+is all of the time, and a library's.""",
 )

@@ -51,6 +51,7 @@ class Stored:
         kind: the type of values after the change.
         sample_shape: the shape of one sample after the change.
         finite: whether all values after the change are known to be finite numbers.
+        lent: whether the source is an array in memory, of which no copy is wanted.
 
     Example:
         >>> stored = Stored(np.arange(12).reshape(6, 2), limit=1)
@@ -66,6 +67,7 @@ class Stored:
     kind: np.dtype[Any] | None = None
     sample_shape: tuple[int, ...] | None = None
     finite: bool = False
+    lent: bool = False
 
     def __len__(self) -> int:
         return self.source.shape[0] if self.rows is None else len(self.rows)

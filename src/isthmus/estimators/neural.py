@@ -163,7 +163,7 @@ class NetworkEstimator(PredictiveEstimator):
         held_out = parts == "validation"
         if not held_out.any():
             return inputs, None
-        return inputs[~held_out], inputs[held_out]
+        return inputs.lent(np.flatnonzero(~held_out)), inputs[held_out]
 
     def _choose(self, facts: Facts) -> Choices:
         reasons: dict[str, str] = {}

@@ -24,7 +24,7 @@ from isthmus.models.distributions import Distribution
 from isthmus.models.responses import Response
 from isthmus.models.variational import keyed_normals, row_keys
 from isthmus.training.precision import MatmulPrecision
-from isthmus.training.samples import Samples, Source, Streamed
+from isthmus.training.samples import Chosen, Samples, Source, Streamed
 
 __all__ = ["ROWS", "PredictiveEstimator", "as_samples", "exact", "finite", "joined"]
 
@@ -274,8 +274,10 @@ def as_samples(
 
     Samples on the disk stay there: two windows of a sixteenth of the memory allowed are held.
     """
-    aux = {} if response is None else response.read(inputs.aux)
     x = inputs.x
+    if isinstance(x, Stored) and x.lent:
+        return _chosen(x, dtype)
+    aux = {} if response is None else response.read(inputs.aux)
     if isinstance(x, Stored):
         return _streamed(inputs, x, aux, dtype)
     mask, variance = (
@@ -283,6 +285,11 @@ def as_samples(
         for array in (inputs.mask, inputs.variance)
     )
     return Samples(inputs.tensor(dtype), mask, variance, aux)
+
+
+def _chosen(x: Stored, dtype: torch.dtype | None) -> Chosen:
+    all_of_them = as_tensor(np.asarray(x.source).reshape(x.source.shape[0], -1), dtype)
+    return Chosen(Samples(all_of_them), torch.from_numpy(x.places(slice(None))))
 
 
 def _streamed(

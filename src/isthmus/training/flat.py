@@ -29,25 +29,33 @@ class FlatParameters:
         vectors = [p for p in trained if p.ndim <= 1]
         self.parameters = matrices + vectors
         self.values = torch.cat([p.detach().flatten() for p in self.parameters])
-        self.gradient = torch.zeros_like(self.values)
-        size = sum(p.numel() for p in matrices)
-        self._matrices = self.values[:size]
-        self._shadow = self._matrices.to(dtype)
-        self._gradients = _views(self.gradient, self.parameters)
+        self.lowered = None if dtype == self.values.dtype else self.values.to(dtype)
+        self._gradient = torch.zeros_like(self.values)
+        self._compact = self._gradient if self.lowered is None else self._gradient.to(dtype)
+        self._gradients = _views(self._gradient, self.parameters)
         self._exact = _views(self.values, self.parameters)
-        self._used = _views(self._shadow, matrices) + _views(self.values[size:], vectors)
+        self._used = self._exact
+        if self.lowered is not None:
+            many = len(matrices)
+            self._used = _views(self.lowered, self.parameters)[:many] + self._exact[many:]
         self._show(self._used)
 
     def gather(self, gradients: Sequence[Tensor]) -> Tensor:
-        """The gradient of all values, ``(p,)``, from those of the parameters."""
+        """The gradient of all values, ``(p,)``, from those of the parameters.
+
+        Compiled, it is in the lower precision, in which nearly all of it was calculated.
+        """
         if torch.compiler.is_compiling():  # it would copy all the rest with each view it writes
-            return torch.cat([gradient.flatten() for gradient in gradients], out=self.gradient)
+            dtype = self._compact.dtype
+            flat = [gradient.flatten().to(dtype) for gradient in gradients]
+            return torch.cat(flat, out=self._compact)
         torch._foreach_copy_(self._gradients, list(gradients))
-        return self.gradient
+        return self._gradient
 
     def refresh(self) -> None:
         """After the values have changed."""
-        self._shadow.copy_(self._matrices)
+        if self.lowered is not None:
+            self.lowered.copy_(self.values)
 
     @contextmanager
     def exact(self) -> Iterator[None]:

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.optim.adam import adam
 
 from isthmus.errors import IsthmusWarning, NumericalError, RunCorruptError, StorageError
 from isthmus.models.corruption import Corruption
@@ -30,6 +29,7 @@ from isthmus.training.diagnosis import first_non_finite
 from isthmus.training.distributed import ALONE, SharedSlope, Team
 from isthmus.training.flat import FlatParameters
 from isthmus.training.history import EpochRow, History, Progress, held_out_loss
+from isthmus.training.optimizer import Adam
 from isthmus.training.precision import MatmulPrecision
 from isthmus.training.processor import flushed_denormals, suited_threads
 from isthmus.training.samples import Samples, Source
@@ -129,11 +129,7 @@ class Trainer:
         self.best = self.flat.values.clone()
         self.generator = SharedGenerator(device)
         self.generator.manual_seed(settings.seed)
-        self.adam = {
-            "exp_avg": torch.zeros_like(self.best),
-            "exp_avg_sq": torch.zeros_like(self.best),
-            "step": torch.zeros((), device=device),
-        }
+        self.adam = Adam(self.flat, settings.adam_epsilon, self._compiles_here)
         self.learning_rate = settings.learning_rate
         self.clipping = Clipping(settings.clip, device)
         self.history = History()
@@ -190,7 +186,7 @@ class Trainer:
             "generator": self.generator.get_state(),
             "running_norm": self.clipping.mean,
         }
-        tensors |= {f"adam.{name}": value for name, value in self.adam.items()}
+        tensors |= {f"adam.{name}": value for name, value in self.adam.state().items()}
         facts = {
             "rows": rows,
             "best_epoch": self.history.best_epoch,
@@ -219,7 +215,7 @@ class Trainer:
         self.flat.values.copy_(tensors["weights"])
         self.flat.refresh()
         self.best.copy_(tensors["best"])
-        self.adam = {name: tensors[f"adam.{name}"].to(device) for name in self.adam}
+        self.adam.restore({name: tensors[f"adam.{name}"] for name in self.adam.state()})
         self.generator.set_state(tensors["generator"])
         self.clipping.mean.copy_(tensors["running_norm"])
         self.learning_rate = facts["learning_rate"]
@@ -243,6 +239,10 @@ class Trainer:
             return self.settings.compile
         steps = self.settings.epochs * math.ceil(len(self.rows) / self.settings.batch_size)
         return worth_compiling(self.network, steps, self.data.device)
+
+    def _compiles_here(self) -> bool:
+        """Whether the optimizer's kernels are compiled too; on a GPU there are good ones."""
+        return self.compiled and self.data.device.type == "cpu"
 
     def _finished(self) -> bool:
         done, patience = len(self.history.rows), self.settings.patience
@@ -304,26 +304,8 @@ class Trainer:
         return alone and begun and self.hooks.interrupted()
 
     def _step(self, gradient: Tensor) -> None:
-        excess, bad = self.clipping(torch.linalg.vector_norm(gradient))
-        adam(
-            [self.flat.values],
-            [gradient],
-            [self.adam["exp_avg"]],
-            [self.adam["exp_avg_sq"]],
-            [],
-            [self.adam["step"]],
-            fused=True,
-            grad_scale=excess,
-            found_inf=bad,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self.learning_rate,
-            weight_decay=0.0,
-            eps=self.settings.adam_epsilon,
-            maximize=False,
-        )
-        self.flat.refresh()
+        excess, bad = self.clipping(self.adam.norm(gradient))
+        self.adam.step(gradient, self.learning_rate, excess, bad)
 
     def _schedule(self, epoch: int, fraction: float) -> None:
         if self.settings.schedule == "cosine":

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from isthmus.contracts import IntArray
 
-__all__ = ["Samples", "Source", "Streamed"]
+__all__ = ["Chosen", "Samples", "Source", "Streamed"]
 
 
 class Samples(NamedTuple):
@@ -82,7 +82,7 @@ class Samples(NamedTuple):
 
 
 class Source(Protocol):
-    """Whence batches come: :class:`Samples` or :class:`Streamed`."""
+    """Whence batches come: :class:`Samples`, :class:`Chosen` or :class:`Streamed`."""
 
     @property
     def n(self) -> int:
@@ -102,6 +102,43 @@ class Source(Protocol):
         self, rows: Tensor, size: int, generator: Generator, done: int = 0, /
     ) -> Iterator[Samples]:
         """The rows in random order, on the device."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some of many samples, which stay where they are.
+
+    Attributes:
+        samples: of which they are some.
+        rows: which, ``(n,)``.
+    """
+
+    samples: Samples
+    rows: Tensor
+
+    @property
+    def n(self) -> int:
+        """How many samples are chosen."""
+        return len(self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.samples.device
+
+    def take(self, index: Tensor | slice) -> Samples:
+        """Some of the rows."""
+        return self.samples.take(self.rows[index])
+
+    def to(self, device: torch.device) -> Chosen:
+        """The same, there."""
+        return Chosen(self.samples.to(device), self.rows.to(device))
+
+    def batches(
+        self, rows: Tensor, size: int, generator: Generator, done: int = 0
+    ) -> Iterator[Samples]:
+        """As of :class:`Samples`."""
+        return self.samples.batches(self.rows[rows], size, generator, done)
 
 
 @dataclass(frozen=True, eq=False)
