@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import isthmus
 from isthmus.training import loop
 from isthmus.training.checkpoint import Checkpoints
-from isthmus.training.flat import FlatParameters
 from isthmus.training.loop import Hooks
+from isthmus.training.optimizer import Adam
 from speed.task import LATENT, WIDTH, Pace, Task
 
 
-class _Paced(FlatParameters):
-    """Parameters that keep the pace: they are refreshed once a step."""
+class _Paced(Adam):
+    """The optimizer, keeping the pace."""
 
     pace: Pace = staticmethod(lambda: None)
 
-    def refresh(self) -> None:
+    def step(self, *given: Any) -> None:
         self.pace()
-        super().refresh()
+        super().step(*given)
 
 
 def keep_pace(pace: Pace) -> None:
     """Have the training loop call ``pace`` once a step."""
     _Paced.pace = staticmethod(pace)
-    loop.FlatParameters = _Paced  # type: ignore[attr-defined]
+    loop.Adam = _Paced  # type: ignore[attr-defined]
 
 
 def train(
