@@ -18,6 +18,7 @@ from isthmus.data.stored import both
 __all__ = ["MOST_DISTINCT", "Census", "Columns", "Values", "take_census", "take_columns"]
 
 MOST_DISTINCT = 65536
+_TIMES = np.array([2, 4, 16])  # cells of a table for each value in it
 
 
 class Values:
@@ -80,11 +81,53 @@ class Census:
     def places(self, some: Array) -> IntArray:
         """Where each of some observed values stands among the distinct ones."""
         first, last = self.values[0], self.values[-1]
-        if self.values.dtype.kind == "f" or int(last) - int(first) >= MOST_DISTINCT:
+        if self.values.dtype.kind == "f":
+            return self._index(some)
+        if int(last) - int(first) >= MOST_DISTINCT:
             return np.searchsorted(self.values, some)
         table = np.zeros(int(last) - int(first) + 1, np.intp)
         table[self.values.astype(np.int64) - int(first)] = np.arange(len(self.values))
         return table[some if first == 0 else some.astype(np.int64) - int(first)]
+
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index(self.values)
+
+
+class _Index:
+    """Where a float stands among few distinct ones.
+
+    Where these lie so evenly that each has a cell of its own in a table of some times their
+    number, that is read off the table; else it is found by bisection.
+
+    Args:
+        known: ascending.
+    """
+
+    def __init__(self, known: Array) -> None:
+        self.known = known
+        self.table: IntArray | None = None
+        kind = np.result_type(known.dtype, np.float32)  # in which equal numbers have equal cells
+        ends = known[[0, -1]].astype(kind) if len(known) else np.zeros(2, kind)
+        with np.errstate(over="ignore"):
+            self.first, span = ends[0], ends[1] - ends[0]
+        for cells in _TIMES * len(known) if 0 < span < math.inf else ():
+            self.scale = kind.type(cells - 1) / span
+            taken = self._cells(known)
+            if (np.diff(taken) > 0).all():
+                self.table = np.zeros(cells + 1, np.intp)
+                self.table[taken] = np.arange(len(known))
+                break
+
+    def __call__(self, some: Array) -> IntArray:
+        """The places of values; of one that is not known, any."""
+        if self.table is None:
+            return np.minimum(np.searchsorted(self.known, some), len(self.known) - 1)
+        return self.table[np.minimum(self._cells(some), len(self.table) - 1)]
+
+    def _cells(self, some: Array) -> IntArray:
+        part = (some.astype(self.first.dtype, copy=False) - self.first) * self.scale
+        return part.clip(0, _TIMES[-1] * len(self.known)).astype(np.intp)
 
 
 def take_columns(values: Values) -> Columns:
@@ -111,15 +154,16 @@ def take_census(values: Values, columns: Columns) -> Census | None:
     exact = max(abs(lowest), abs(highest)) < EXACT_INTEGERS
     if values.kind in "iu" and exact and highest - lowest < MOST_DISTINCT:
         return _histogram(values, int(lowest), int(highest - lowest) + 1)
-    known = np.empty(0, values.flat.dtype)
+    index = _Index(np.empty(0, values.flat.dtype))
     counts = np.empty(0, np.int64)
     for block in values.seen():
         for start in range(0, len(block), 1 << 18):  # a continuum shows itself at once
-            part = block[start : start + (1 << 18)]
-            known, counts = _merged(known, counts, part)
+            known, counts = _merged(index, counts, block[start : start + (1 << 18)])
             if len(known) > MOST_DISTINCT:
                 return None
-    return Census(known, counts)
+            if len(known) > len(index.known):
+                index = _Index(known)
+    return Census(index.known, counts)
 
 
 def _histogram(values: Values, lowest: int, bins: int) -> Census:
@@ -131,11 +175,11 @@ def _histogram(values: Values, lowest: int, bins: int) -> Census:
     return Census((present + lowest).astype(values.flat.dtype), counts[present])
 
 
-def _merged(known: Array, counts: Array, part: Array) -> tuple[Array, Array]:
+def _merged(index: _Index, counts: Array, part: Array) -> tuple[Array, Array]:
     """Count a block into the table; values that are in it already are not sorted again."""
-    part = part + part.dtype.type(0)  # -0.0 is 0.0
+    known, part = index.known, part + part.dtype.type(0)  # -0.0 is 0.0
     if len(known):
-        at = np.minimum(np.searchsorted(known, part), len(known) - 1)
+        at = index(part)
         old = known[at] == part
         counts = counts + np.bincount(at[old], minlength=len(known))
         part = part[~old]
