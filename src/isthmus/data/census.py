@@ -109,10 +109,12 @@ class _Index:
         self.table: IntArray | None = None
         kind = np.result_type(known.dtype, np.float32)  # in which equal numbers have equal cells
         ends = known[[0, -1]].astype(kind) if len(known) else np.zeros(2, kind)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", divide="ignore"):
             self.first, span = ends[0], ends[1] - ends[0]
-        for cells in _TIMES * len(known) if 0 < span < math.inf else ():
-            self.scale = kind.type(cells - 1) / span
+            scales = kind.type(_TIMES * len(known) - 1) / span
+        for cells, self.scale in zip(_TIMES * len(known), scales, strict=True):
+            if not 0 < self.scale < math.inf:  # one value, or they lie too near or too far apart
+                break
             taken = self._cells(known)
             if (np.diff(taken) > 0).all():
                 self.table = np.zeros(cells + 1, np.intp)
@@ -126,7 +128,8 @@ class _Index:
         return self.table[np.minimum(self._cells(some), len(self.table) - 1)]
 
     def _cells(self, some: Array) -> IntArray:
-        part = (some.astype(self.first.dtype, copy=False) - self.first) * self.scale
+        with np.errstate(over="ignore"):
+            part = (some.astype(self.first.dtype, copy=False) - self.first) * self.scale
         return part.clip(0, _TIMES[-1] * len(self.known)).astype(np.intp)
 
 
