@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _CONTRAST = 1 / 2  # the share of its contrast by which an image may differ: bla
 _GREY, _COLOUR = 8, 2  # lowest frequencies along each side that make the sketch of an image
 _SKETCH = 256  # numbers in the sketch of a row
 _ROUNDING = 1.2e-7  # a column that varies less, relatively, is constant in single precision
+_HELD = 1 << 28  # bytes of sketches that are kept from pass to pass
 _OBSERVED = 0.5  # the share of values that a pair must have in common
 
 
@@ -108,16 +110,22 @@ class SketchedSamples:
     unit: float = 1.0  # a distance of 1, in what it is told in
 
     def sketch(self) -> Any:
-        """Of the distinct samples, ``(m, s)``; of those on the disk, when they are asked for."""
+        """Of the distinct samples, ``(m, s)``; large ones are made when they are asked for."""
         made = _Sketches(self)
-        return made if isinstance(self.x, Stored) else made[:]
+        large = math.prod(made.shape) * 4 > _HELD
+        return made if large or isinstance(self.x, Stored) else made[:]
 
     def sketch_of(self, some: slice | IntArray) -> FloatArray:
         """Sketches of some distinct samples, in single precision."""
         rows = self.rows[some]
-        parts = blocks((len(rows), *self.x.shape[1:]))
-        sketches = [self.measure.sketch(self._values(rows[part])) for part in parts]
-        return np.concatenate([each.astype(np.float32) for each in sketches])
+        out = np.empty((len(rows), self._width), np.float32)
+        for part in blocks((len(rows), *self.x.shape[1:])):
+            out[part] = self.measure.sketch(self._values(rows[part]))
+        return out
+
+    @cached_property
+    def _width(self) -> int:
+        return self.measure.sketch(self._values(self.rows[:1])).shape[1]
 
     def outline(self, sketch: Any) -> Outline:
         """What one pass over the sketches shows."""
@@ -178,7 +186,7 @@ class _Sketches:
     @property
     def shape(self) -> tuple[int, int]:
         """Distinct samples and numbers of each."""
-        return len(self.samples.rows), self[:1].shape[1]
+        return len(self.samples.rows), self.samples._width
 
     def __getitem__(self, some: slice | IntArray) -> FloatArray:
         return self.samples.sketch_of(some)
