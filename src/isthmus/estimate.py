@@ -136,7 +136,8 @@ def estimate(network: NetworkEstimator, train: Dataset, held_out: int, folds: in
         score = _timed(lambda: trial.log_prob(rows, **drawn)) / len(rows) / _DRAWS
     width = train.n_features * (1 if train.x.dtype == np.uint8 else 4)
     n = len(train) + held_out
-    held = train.x.limit / 2 if isinstance(train.x, Stored) else math.inf
+    x: Any = train.x
+    held = x.limit / 2 if isinstance(x, Stored) and not x.lent else math.inf
     return Estimate(
         epoch * len(train) / len(part),
         network.planned_epochs(len(train)),

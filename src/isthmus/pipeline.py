@@ -424,7 +424,7 @@ class _Stages:
 
     def _expected(self, network: NetworkEstimator, train: Array) -> Estimate:
         held_out = len(self.data) - len(train)
-        return estimate(network, self.data[train], held_out, self.plan.cross_fit)
+        return estimate(network, self.data.lent(train), held_out, self.plan.cross_fit)
 
     def _convolves(self) -> bool:
         automatic = self.plan.architecture == "auto"
@@ -459,7 +459,7 @@ class _Stages:
         if self.afford is not None and self.afford.samples is not None:
             rng = np.random.default_rng(self.plan.seed)
             train = np.sort(rng.permutation(train)[: self.afford.samples])
-        return self.data[train], self.data[held_out] if len(held_out) else None
+        return self.data.lent(train), self.data[held_out] if len(held_out) else None
 
     def _learn(self, train: Dataset, held_out: Dataset | None) -> NetworkEstimator:
         return self._network().fit(train, validation=held_out, hooks=self._hooks())

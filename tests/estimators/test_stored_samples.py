@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from isthmus.data import dataset as dataset_module
 from isthmus.data import stored as stored_module
 from isthmus.data.dataset import Dataset
 from isthmus.data.describe import describe
 from isthmus.data.stored import Stored
 from isthmus.errors import StorageError, UsageError
 from isthmus.estimators import Autoencoder, TruncatedSVD, VariationalAutoencoder
-from isthmus.estimators import inputs as inputs_module
 from isthmus.estimators.inputs import read_inputs
 from isthmus.estimators.predictive import as_samples
 from isthmus.models.networks import Dense
@@ -59,14 +59,14 @@ def test_those_in_memory_that_are_many_are_not_copied_to_hold_some_out(monkeypat
     x = X if dtype != np.uint8 else np.clip(40 * X + 128, 0, 255).astype(np.uint8)
     options = {"architecture": Dense((20,)), "epochs": 3, "random_state": 0}
     copied = kind(3, **options).fit(x.astype(dtype))
-    monkeypatch.setattr(inputs_module, "_WORTH_LENDING", 0)
+    monkeypatch.setattr(dataset_module, "_WORTH_LENDING", 0)
     lent = kind(3, **options).fit(x.astype(dtype))
     assert_array_equal(lent.transform(x), copied.transform(x))
     assert lent.history_ == copied.history_
 
 
 def test_lent_samples_lie_where_they_lay(monkeypatch):
-    monkeypatch.setattr(inputs_module, "_WORTH_LENDING", 0)
+    monkeypatch.setattr(dataset_module, "_WORTH_LENDING", 0)
     inputs = read_inputs(VariationalAutoencoder(3), X, reset=True)
     some = as_samples(inputs.lent(np.arange(5, 200)), None)
     assert some.n == 195
@@ -74,9 +74,24 @@ def test_lent_samples_lie_where_they_lay(monkeypatch):
     assert_array_equal(some.take(slice(2, 4)).x, X[7:9])
 
 
+@pytest.mark.parametrize("solver", ["auto", "gram", "arpack", "randomized"])
+@pytest.mark.parametrize("shape", [(3000, 20), (20, 3000)])
+def test_truncated_svd_of_lent_samples(monkeypatch, solver, shape):
+    whole = Dataset(np.ascontiguousarray(X.reshape(-1)).reshape(shape))
+    rows = np.arange(shape[0] - 3)
+    monkeypatch.setattr(dataset_module, "_WORTH_LENDING", 0)
+    assert isinstance(whole.lent(rows).x, Stored)
+    here, lent = (
+        TruncatedSVD(3, solver=solver, random_state=0).fit(d)
+        for d in (whole[rows], whole.lent(rows))
+    )
+    assert_allclose(lent.components_, here.components_, atol=1e-5)
+    assert_allclose(lent.noise_variance_, here.noise_variance_, rtol=1e-5)
+
+
 @pytest.mark.parametrize("beside", [{"mask": X < 9}, {"aux": {"t": np.arange(len(X))}}])
 def test_what_lies_beside_them_is_copied_with_them(monkeypatch, beside):
-    monkeypatch.setattr(inputs_module, "_WORTH_LENDING", 0)
+    monkeypatch.setattr(dataset_module, "_WORTH_LENDING", 0)
     inputs = read_inputs(VariationalAutoencoder(3), Dataset(X, **beside), reset=True)
     assert_array_equal(inputs.lent(np.arange(9)).x, X[:9])
 

@@ -22,6 +22,7 @@ from isthmus.errors import DataError, IsthmusWarning, StorageError
 __all__ = ["Dataset", "blocks", "remembered"]
 
 _TOLD = 1 << 16  # texts listed at a time
+_WORTH_LENDING = 1 << 26  # bytes
 EXACT_INTEGERS = 2**53  # beyond it float64, in which models compute, skips integers
 
 T = TypeVar("T")
@@ -119,6 +120,16 @@ class Dataset:
         if not isinstance(rows, slice):
             _refuse_repeats(part.ids, self.source)
         return part
+
+    def lent(self, rows: Array) -> Dataset:
+        """The chosen samples; many are not copied, but read where they lie in memory.
+
+        Not so where a mask, a variance or a field lies beside them.
+        """
+        beside = any(self.aux) or self.mask is not None or self.variance is not None
+        if beside or not isinstance(self.x, np.ndarray) or self.x.nbytes < _WORTH_LENDING:
+            return self[rows]
+        return self.replace(x=Stored(self.x, limit=0, finite=True, lent=True))[rows]
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} samples of shape {self.sample_shape}", str(self.x.dtype)]

@@ -162,7 +162,9 @@ class Stored:
 
         before = self.change or (lambda block: block)
         kind, shape = np.dtype(dtype or self.dtype), sample_shape or self.shape[1:]
-        return replace(self, change=changed, kind=kind, sample_shape=shape, finite=finite)
+        return replace(
+            self, change=changed, kind=kind, sample_shape=shape, finite=finite, lent=False
+        )
 
     def columns(self, some: Sequence[int]) -> Stored:
         """Some columns of a table."""

@@ -22,7 +22,6 @@ from isthmus.sharing import units
 
 __all__ = ["Inputs", "as_tensor", "read_inputs"]
 
-_WORTH_LENDING = 1 << 26  # bytes
 _SMALLEST = 1e-30  # a scale below has no inverse in float32
 
 
@@ -47,20 +46,11 @@ class Inputs:
         return type(self)(x, self.sample_shape, dataset)
 
     def lent(self, rows: Array) -> Self:
-        """The chosen samples; many of them are not copied, but read where they lie.
-
-        Not so where a mask, a variance or a field lies beside them.
-        """
-        x, beside = self.dataset.x, (self.dataset.mask, self.dataset.variance, self.aux)
-        if not isinstance(x, np.ndarray) or any(
-            each is not None and len(each) > 0 for each in beside
-        ):
-            return self[rows]
-        if x.nbytes < _WORTH_LENDING:
-            return self[rows]
-        lender = Stored(x, limit=0, finite=True, lent=True)
-        dataset = self.dataset.replace(x=lender)[rows]
-        return type(self)(dataset.flat, self.sample_shape, dataset)
+        """The chosen samples, not copied where they are many, see :meth:`Dataset.lent`."""
+        dataset = self.dataset.lent(rows)
+        if isinstance(dataset.x, Stored):
+            return type(self)(dataset.flat, self.sample_shape, dataset)
+        return self[rows]
 
     @property
     def _one(self) -> bool:

@@ -29,6 +29,7 @@ from isthmus.training.samples import Chosen, Samples, Source, Streamed
 __all__ = ["ROWS", "PredictiveEstimator", "as_samples", "exact", "finite", "joined"]
 
 ROWS = 1024  # samples encoded or decoded at a time
+_KEPT = (np.uint8, np.float32)  # types in which samples are trained on
 _WINDOWS = 16  # that would fill the memory allowed for samples
 _VALUES = 1 << 19  # decoded values held at a time: what lies around them stays in the caches
 
@@ -287,8 +288,11 @@ def as_samples(
     return Samples(inputs.tensor(dtype), mask, variance, aux)
 
 
-def _chosen(x: Stored, dtype: torch.dtype | None) -> Chosen:
-    all_of_them = as_tensor(np.asarray(x.source).reshape(x.source.shape[0], -1), dtype)
+def _chosen(x: Stored, dtype: torch.dtype | None) -> Source:
+    """Samples that lie in memory: where they lie, unless they are of another type there."""
+    if dtype is not None or x.dtype not in _KEPT:
+        return Samples(as_tensor(x[:], dtype))
+    all_of_them = as_tensor(np.asarray(x.source).reshape(x.source.shape[0], -1))
     return Chosen(Samples(all_of_them), torch.from_numpy(x.places(slice(None))))
 
 
@@ -304,7 +308,7 @@ def _streamed(
             as_tensor(block, dtype), None if seen is None else torch.from_numpy(seen), aux=beside
         )
 
-    converted = dtype is not None or x.dtype not in (np.uint8, np.float32)
+    converted = dtype is not None or x.dtype not in _KEPT
     width = x.shape[1] * (x.dtype.itemsize + (4 if converted else 0) + (mask is not None))
     window = max(1, x.limit // (_WINDOWS * width))
     return Streamed(x.places(slice(None)), read, x.together, window, torch.device("cpu"))

@@ -45,7 +45,7 @@ def leading_factors(
     """The ``k`` leading factors of ``(x - mean) / scale``, where ``x`` is ``(n, d)``.
 
     Args:
-        x: dense, or CSR.
+        x: dense, CSR or stored; what is lent is copied where that is faster.
         k: how many.
         mean: subtracted, ``(d,)``.
         scale: divided by, ``(d,)``.
@@ -53,6 +53,9 @@ def leading_factors(
         seed: of the solvers that start at random.
     """
     n, d = x.shape
+    by_blocks = solver in ("auto", "gram") and d <= min(n, _GRAM_LIMIT)
+    if isinstance(x, Stored) and x.lent and not by_blocks:
+        x = x[:]
     if solver == "auto":
         narrow = d if isinstance(x, Stored) else min(n, d)
         solver = "gram" if narrow <= _GRAM_LIMIT else "arpack"
