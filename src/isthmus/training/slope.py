@@ -104,7 +104,6 @@ class CompiledSlope:
     def __init__(self, slope: Slope, batch_size: int) -> None:
         self.slope, self.batch_size, self.works = slope, batch_size, True
         self._compiled: Any = None
-        self._tracing: Any = None
 
     def __call__(
         self, samples: Samples, generator: Generator, epoch: int
@@ -125,8 +124,16 @@ class CompiledSlope:
         self, samples: Samples, generator: Generator
     ) -> tuple[Mapping[str, Tensor], Tensor]:
         """The compiled step, once it has been held against the plain one."""
+        self._compiled = torch.compile(
+            self.slope.__call__,
+            fullgraph=True,
+            dynamic=False,
+            options={"fallback_random": True},  # draws as without it
+        )
         before = generator.get_state()
-        parts, gradient = self._fast(samples, generator)
+        with warnings.catch_warnings(), torch._dynamo.config.patch(_TRACING):
+            warnings.simplefilter("ignore")  # PyTorch's, about its own parts
+            parts, gradient = self._fast(samples, generator)
         gradient = gradient.clone()  # both are written to one place
         after = generator.get_state()
         generator.set_state(before)
@@ -139,18 +146,8 @@ class CompiledSlope:
         return parts, gradient
 
     def _fast(self, samples: Samples, generator: Generator) -> tuple[Mapping[str, Tensor], Tensor]:
-        with warnings.catch_warnings(), _lent(generator):
-            warnings.simplefilter("ignore")  # PyTorch's, about its own parts
-            if self._compiled is None:
-                self._compiled = torch.compile(
-                    self.slope.__call__,
-                    fullgraph=True,
-                    dynamic=False,
-                    options={"fallback_random": True},  # draws as without it
-                )
-                self._tracing = torch._dynamo.config.patch(_TRACING)
-            with self._tracing:
-                return self._compiled(samples, None, self.slope.objective.settled)
+        with _lent(generator):
+            return self._compiled(samples, None, self.slope.objective.settled)
 
 
 def _warn(error: Exception) -> None:
