@@ -414,7 +414,7 @@ def test_the_installed_command_says_one_line_too(tmp_path):
 
 
 def test_a_crash_of_ours_is_one_line_unless_debugged(small_run, run_cli, monkeypatch):
-    monkeypatch.setattr("isthmus.pipeline.write_report", lambda _: 1 / 0)
+    monkeypatch.setattr("isthmus.report.story.write_report", lambda _: 1 / 0)
     ended, _, stderr = run_cli("report", "run")
     assert ended == 1
     assert "ZeroDivisionError" in one_line(stderr)

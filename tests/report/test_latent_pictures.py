@@ -14,13 +14,14 @@ from isthmus.analysis.latent_grid import (
     Grid,
     TileSize,
     latent_grid,
+    legible,
     map_places,
     map_tiles,
     tile_size,
 )
 from isthmus.errors import DataError, UsageError
 from isthmus.report import latent_pictures
-from isthmus.report.latent_pictures import Panel, legible, pictured_map
+from isthmus.report.latent_pictures import Panel, pictured_map
 from isthmus.report.look import Look
 from isthmus.report.story.latents import traversals
 from isthmus.report.story.maps import latent_map

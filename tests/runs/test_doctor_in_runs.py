@@ -65,7 +65,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.fixture
 def analysed(tmp_path, monkeypatch):
     """Analyses without drawing a page."""
-    monkeypatch.setattr("isthmus.pipeline.write_report", lambda run: None)
+    monkeypatch.setattr("isthmus.report.story.write_report", lambda run: None)
 
     def run(data: Any, **plan: Any) -> dict[str, dict[str, str]]:
         settings = {"latent_dim": 2, "seed": 0, "loop": False} | plan
