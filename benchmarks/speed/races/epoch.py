@@ -48,6 +48,7 @@ The goals for Lightning and scvi-tools were set on a machine where they take 1.3
 long as pythae. Of a compiled step in bfloat16 half are matrix products. What helped last is Adam,
 the copy to bfloat16 and a gradient in bfloat16 as one compiled kernel: a sixth of the step, which
 was 0.39 of pythae's before. The share of scvi-tools' time was 0.28 in one race, 0.30 in another.
-Without effect: the gradient's norm within the step's graph, fewer of PyTorch's checks before it, biases added apart from the products. On an older machine, before that,
+Without effect: the gradient's norm within the step's graph, fewer of PyTorch's checks before it,
+biases added apart from the products. On an older machine, before that,
 the first three ratios were 0.72, 0.56 and 0.31.""",
 )
