@@ -31,11 +31,20 @@ class VariationalAutoencoder(nn.Module):
     def forward(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """-E_q log p(x|z) + KL(q(z|x) || p(z)), a scalar, for images ``(batch, d)``."""
         mean, log_variance = self.encoder(x).chunk(2, -1)
-        noise = torch.randn(mean.shape, generator=generator, device=x.device)
-        logits = self.decoder(torch.addcmul(mean, torch.exp(0.5 * log_variance), noise))
-        divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
+        logits = self.decoder(drawn(mean, log_variance, generator))
         cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-        return (cross_entropy + divergence) / len(x)
+        return (cross_entropy + divergence(mean, log_variance).sum()) / len(x)
+
+
+def drawn(mean: Tensor, log_variance: Tensor, generator: Generator | None = None) -> Tensor:
+    """Codes of q(z|x), ``(batch, k)``."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    return torch.addcmul(mean, torch.exp(0.5 * log_variance), noise)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || p(z)) of each latent, nats, ``(batch, k)``."""
+    return -0.5 * (1 + log_variance - mean**2 - log_variance.exp())
 
 
 def _stack(n_inputs: int, first: int, second: int, n_outputs: int) -> nn.Sequential:

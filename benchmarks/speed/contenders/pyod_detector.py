@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from pyod.models.vae import VAE
 from torch import Tensor
 
+from speed.network import divergence
 from speed.task import LATENT, WIDTH, Pace, Task
 
 
 def _loss(x: Tensor, shown: Tensor, mean: Tensor, log_variance: Tensor, **_: Any) -> Tensor:
     entropy = F.binary_cross_entropy(shown, x, reduction="sum")
-    divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
-    return (entropy + divergence) / len(x)
+    return (entropy + divergence(mean, log_variance).sum()) / len(x)
 
 
 class _Paced(VAE):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
@@ -19,7 +20,7 @@ from scvi.train import Trainer, TrainingPlan
 from torch import Tensor
 
 from speed.contenders.lightning_trainer import Paced, fit
-from speed.network import VariationalAutoencoder
+from speed.network import VariationalAutoencoder, divergence, drawn
 from speed.task import Pace, Task
 
 
@@ -35,8 +36,7 @@ class Module(BaseModuleClass):
 
     def inference(self, x: Tensor) -> dict[str, Tensor]:
         mean, log_variance = self.network.encoder(x).chunk(2, -1)
-        z = torch.addcmul(mean, torch.exp(0.5 * log_variance), torch.randn_like(mean))
-        return {"mean": mean, "log_variance": log_variance, "z": z}
+        return {"mean": mean, "log_variance": log_variance, "z": drawn(mean, log_variance)}
 
     def _get_generative_input(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **_: Any
@@ -52,14 +52,12 @@ class Module(BaseModuleClass):
         inference_outputs: dict[str, Tensor],
         generative_outputs: dict[str, Tensor],
     ) -> LossOutput:
-        x, mean = tensors[REGISTRY_KEYS.X_KEY], inference_outputs["mean"]
-        log_variance = inference_outputs["log_variance"]
-        reconstruction = torch.nn.functional.binary_cross_entropy_with_logits(
-            generative_outputs["logits"], x, reduction="none"
-        ).sum(-1)
-        divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(-1)
-        loss = (reconstruction + divergence).mean()
-        return LossOutput(loss, reconstruction_loss=reconstruction, kl_local=divergence)
+        logits, x = generative_outputs["logits"], tensors[REGISTRY_KEYS.X_KEY]
+        reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
+        latents = divergence(inference_outputs["mean"], inference_outputs["log_variance"])
+        kl = latents.sum(-1)
+        loss = (reconstruction + kl).mean()
+        return LossOutput(loss, reconstruction_loss=reconstruction, kl_local=kl)
 
 
 def train(task: Task, pace: Pace, *, bare: bool = True) -> list[float]:

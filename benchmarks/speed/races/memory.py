@@ -13,6 +13,7 @@ from torch import nn
 
 from speed.alone import Work, alone, apart
 from speed.heats import Heat, Limit, Race, chosen, heat
+from speed.network import divergence, drawn
 from speed.turns import in_turn
 
 SHAPES = {"float32": (400_000, 256), "uint8": (400_000, 784)}
@@ -85,9 +86,8 @@ def resident(n: int, d: int, dtype: str) -> Work:
         for index in torch.randperm(n).split(BATCH):
             some = x.index_select(0, index).float().mul_(1 / 64)
             mean, log_variance = encoder(some).chunk(2, -1)
-            drawn = torch.addcmul(mean, torch.exp(log_variance / 2), torch.randn_like(mean))
-            divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
-            loss = (0.5 * (decoder(drawn) - some).square().sum() + divergence) / len(some)
+            error = (decoder(drawn(mean, log_variance)) - some).square().sum()
+            loss = (0.5 * error + divergence(mean, log_variance).sum()) / len(some)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -41,16 +41,15 @@ class Inputs:
 
     def __getitem__(self, rows: Array) -> Self:
         """The chosen samples; the dataset's are not copied twice."""
-        dataset = self.dataset[rows]
-        x = dataset.flat if self._one else self.x[rows]
-        return type(self)(x, self.sample_shape, dataset)
+        return self._some(self.dataset[rows], rows)
 
     def lent(self, rows: Array) -> Self:
         """The chosen samples, not copied where they are many, see :meth:`Dataset.lent`."""
-        dataset = self.dataset.lent(rows)
-        if isinstance(dataset.x, Stored):
-            return type(self)(dataset.flat, self.sample_shape, dataset)
-        return self[rows]
+        return self._some(self.dataset.lent(rows), rows)
+
+    def _some(self, dataset: Dataset, rows: Array) -> Self:
+        own = self._one or isinstance(dataset.x, Stored)
+        return type(self)(dataset.flat if own else self.x[rows], self.sample_shape, dataset)
 
     @property
     def _one(self) -> bool:
