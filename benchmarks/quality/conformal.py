@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.analysis.conformal import discoveries, p_values, plain_sentence
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -28,8 +28,8 @@ from scipy import stats
 
 from isthmus import Dense, Gaussian, ImportanceWeighted, VariationalAutoencoder, load
 from isthmus.analysis.densities import fit_mixture
+from isthmus.analysis.neighbours import nearest
 from isthmus.analysis.paths import KINDS, Path, Terrain
-from isthmus.analysis.scores import nearest
 
 PICTURES = 15_000
 NOISE = 0.05

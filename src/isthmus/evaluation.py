@@ -16,7 +16,8 @@ from isthmus.analysis.judgement import Judged, compared
 from isthmus.analysis.latent_grid import latent_grid, legible, map_places, map_tiles, tile_size
 from isthmus.analysis.map_quality import Quality, plain_sentence, quality
 from isthmus.analysis.maps import Map, Method, Progress, latent_map
-from isthmus.analysis.scores import nearest, reconstruction_error
+from isthmus.analysis.neighbours import nearest
+from isthmus.analysis.scores import reconstruction_error
 from isthmus.analysis.stability import Stability, map_stability
 from isthmus.analysis.traversals import active_units, traverse
 from isthmus.contracts import Array, FloatArray, StrArray

@@ -25,6 +25,7 @@ from isthmus.pipeline import data_of
 from isthmus.report.csv_text import csv_text
 from isthmus.report.movies import MOVIES, write_movie
 from isthmus.runs.folder import Run, table_parts, write_arrays
+from isthmus.sharing import units
 from isthmus.storage import atomic_file, npy_parts, write_json, zarr_parts
 from isthmus.training.distributed import ALONE, Team
 from isthmus.walking import Ground, Route, film
@@ -216,20 +217,30 @@ def write_scores(
     columns = dict(scored.columns) | ({} if splits is None else {"split": splits})
     if team.leads:
         _write_table(out, columns | {"because": scored.because})
-    if residuals is not None and team.leads:
-        _write_residuals(detector, data, residuals)
+    if residuals is not None:
+        _write_residuals(detector, data, residuals, team)
     found = detector.facts(scored)
     return found | {"notes": [*found["notes"], _whom(len(data), found["tested"], own=own)]}
 
 
-def _write_residuals(detector: Detector, data: Dataset, out: Path) -> None:
+def _write_residuals(detector: Detector, data: Dataset, out: Path, team: Team) -> None:
+    size = next(blocks(data.shape)).stop
+
+    def residuals(part: Dataset) -> FloatArray:
+        def of(rows: slice) -> dict[str, FloatArray]:
+            return {"residuals": detector.residuals(part[rows])}
+
+        return team.rows(len(part), min(ROWS, size), of)["residuals"]
+
     if out.suffix == ".npz":
-        write_arrays(out, {"residuals": detector.residuals(data), "ids": data.ids})
+        found = residuals(data)
+        if team.leads:
+            write_arrays(out, {"residuals": found, "ids": data.ids})
         return
-    with zarr_parts(out, len(data)) as write:
-        for rows in blocks(data.shape):
+    with zarr_parts(out, len(data)) if team.leads else nullcontext(_unwritten) as write:
+        for rows in units(len(data), size * team.size):
             part = data[rows]
-            write({"residuals": detector.residuals(part), "ids": part.ids})
+            write({"residuals": residuals(part), "ids": part.ids})
 
 
 def _splits_of_all(run: Run, n: int) -> StrArray:

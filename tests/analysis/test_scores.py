@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from sklearn.neighbors import NearestNeighbors
 
 from isthmus.analysis import scores
 from isthmus.analysis.codes import knn_accuracy
-from isthmus.analysis.scores import explained_variance, nearest, reconstruction_error
-from isthmus.errors import DataError, IsthmusWarning, UsageError
+from isthmus.analysis.scores import explained_variance, reconstruction_error
+from isthmus.errors import DataError, IsthmusWarning
 
 
 @pytest.fixture(autouse=True, params=[10, 1 << 20], ids=["small blocks", "one block"])
@@ -46,42 +45,6 @@ def test_shapes_must_agree():
         reconstruction_error(np.zeros((2, 3)), np.zeros((2, 3)), np.ones(3, bool))
     with pytest.raises(DataError, match="mean has shape"):
         explained_variance(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros(2))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int64])
-def test_nearest_agrees_with_a_tree(dtype):
-    rng = np.random.default_rng(0)
-    query, reference = (rng.normal(size=(n, 4, 2)) * 50 + 120 for n in (15, 60))
-    query, reference = query.astype(dtype), reference.astype(dtype)
-    tree = NearestNeighbors(n_neighbors=3, algorithm="kd_tree")
-    tree.fit(reference.reshape(60, -1).astype(float))
-    expected, _ = tree.kneighbors(query.reshape(15, -1).astype(float))
-    indices, distances = nearest(query, reference, k=3)
-    assert np.allclose(distances, expected)
-    again = np.linalg.norm(
-        (query.astype(float)[:, None] - reference[indices]).reshape(15, 3, -1), axis=2
-    )
-    assert np.allclose(again, distances)
-
-
-def test_a_sample_far_from_zero_finds_itself_at_distance_zero():
-    x = 1e6 + np.random.default_rng(0).normal(size=(40, 5))
-    indices, distances = nearest(x, x)
-    assert np.array_equal(indices[:, 0], np.arange(40))
-    assert not distances.any()
-
-
-@pytest.mark.parametrize(
-    ("query", "reference", "k", "error"),
-    [
-        (np.zeros((2, 3)), np.zeros((2, 4)), 1, DataError),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 3, DataError),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 0, UsageError),
-    ],
-)
-def test_nearest_refuses(query, reference, k, error):
-    with pytest.raises(error):
-        nearest(query, reference, k)
 
 
 def test_labels_of_separate_groups_are_found_and_of_noise_are_not():

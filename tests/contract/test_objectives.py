@@ -36,6 +36,7 @@ OBJECTIVES = {
     "beta": ELBO(beta=4.0),
     "free bits and warm-up": ELBO(free_bits=0.2, warm_up=3),
     "importance-weighted": ImportanceWeighted(3),
+    "of many weights": ImportanceWeighted(20),
 }
 D, K = 6, 2
 
@@ -172,6 +173,46 @@ def test_more_weights_give_a_higher_bound():
     net = network()
     bounds = [-repeated(ImportanceWeighted(k), net, 4000)["loss"] for k in (1, 4, 16, 64)]
     assert bounds == sorted(set(bounds))
+
+
+def gradients(net: VariationalNetwork, k: int, turns: int = 24) -> dict[str, Tensor]:
+    """Of all weights of each side, ``(turns, p)``: means over many copies of three samples."""
+    x = batch(3).target.double().repeat(400, 1)
+    found: dict[str, list[Tensor]] = {"encoder": [], "decoder": []}
+    for turn in range(turns):
+        net.zero_grad()
+        generator = Generator().manual_seed(100 * k + turn)
+        ImportanceWeighted(k)(net, Batch(x, x), generator, 0)["loss"].backward()
+        for side, rows in found.items():
+            parts = [p.grad.flatten() for p in net.get_submodule(side).parameters()]
+            rows.append(torch.cat(parts).clone())
+    return {side: torch.stack(rows) for side, rows in found.items()}
+
+
+def test_a_gradient_through_few_codes_is_that_of_the_bound(monkeypatch):
+    """On average, within the errors of both; the encoder's has less noise than the plain one."""
+    net = network(Gaussian(0.05)).double()
+    few = gradients(net, 30)
+    monkeypatch.setattr("isthmus.models.objectives._CARRIERS", 30)
+    all_codes = gradients(net, 30)
+    for side in ("encoder", "decoder"):
+        a, b = few[side], all_codes[side]
+        error = ((a.var(0) + b.var(0)) / len(a)).sqrt()
+        z = (a.mean(0) - b.mean(0)) / error
+        assert float(z.abs().max()) < 4.5
+        assert float(z.square().mean()) < 1.6  # 1, and 1.1 with so few turns
+        assert float(a.mean(0).norm()) > 5 * float(error.norm())
+    assert few["encoder"].var(0).sum() < all_codes["encoder"].var(0).sum()
+
+
+def test_few_codes_change_nothing_but_the_gradient(monkeypatch):
+    net = network()
+    objective, generator = ImportanceWeighted(12), Generator()
+    trained, judged = (
+        objective(net, batch(), generator.manual_seed(0), epoch) for epoch in (0, None)
+    )
+    for name, value in judged.items():
+        torch.testing.assert_close(trained[name], value, rtol=0, atol=0)
 
 
 NOISE = 0.3

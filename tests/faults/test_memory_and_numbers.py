@@ -42,6 +42,7 @@ def test_row_92_out_of_memory_is_told_and_the_run_goes_on_later(tmp_path):
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
         RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
         ImportError("libx.so: failed to map segment from shared object"),
+        SystemError("error return without exception set"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import zarr
 from numpy.testing import assert_allclose
 
 from isthmus import VariationalAutoencoder, analyse, load, open_run
@@ -70,6 +71,7 @@ TRAINING = {
     "latent_dim": 2, "epochs": 3, "batch_size": 64, "precision": "float32", "random_state": 0
 }  # fmt: skip
 
+RESIDUALS = {"memory": "npz", "disk": "zarr"}
 TAKING = (
     f"""
 import json
@@ -80,6 +82,7 @@ from isthmus.training.distributed import joined
 from isthmus.training.loop import Hooks
 
 SETTINGS = {TRAINING}
+kinds = {RESIDUALS}
 
 """
     + """
@@ -89,7 +92,9 @@ with joined() as team:
         data = load("data.npy", max_bytes=limit)
         for suffix in ("npy", "csv"):
             write_codes(run, data, Path(f"{name}-{team.size}.{suffix}"), team=team)
-        write_scores(run, data, Path(f"{name}-scores-{team.size}.csv"), team=team)
+        residuals = Path(f"{name}-residuals-{team.size}.{kinds[name]}")
+        scores = Path(f"{name}-scores-{team.size}.csv")
+        write_scores(run, data, scores, residuals=residuals, team=team)
     model = VariationalAutoencoder(**SETTINGS).fit(data, hooks=Hooks(team=team))  # on the disk
     if team.leads:
         Path("losses.json").write_text(json.dumps([row["train"] for row in model.history_.rows]))
@@ -236,9 +241,16 @@ def test_two_take_the_same_bytes_out_of_a_run_and_learn_the_same_from_the_disk(m
             write_codes(run, data, made / f"{name}-1.{suffix}")
             files = [made / f"{name}-{count}.{suffix}" for count in (1, 2)]
             assert files[0].read_bytes() == files[1].read_bytes()
-        write_scores(run, data, made / f"{name}-scores-1.csv")
+        kind = RESIDUALS[name]
+        residuals = [made / f"{name}-residuals-{count}.{kind}" for count in (1, 2)]
+        write_scores(run, data, made / f"{name}-scores-1.csv", residuals=residuals[0])
         one, two = (made / f"{name}-scores-{count}.csv" for count in (1, 2))
         assert one.read_bytes() == two.read_bytes()
+        opened = [
+            np.load(path) if kind == "npz" else zarr.open(path, mode="r") for path in residuals
+        ]
+        assert np.array_equal(opened[0]["residuals"][:], opened[1]["residuals"][:])
+        assert opened[0]["residuals"].shape == data.shape
     assert [process.returncode for process in team] == [1, 1]
     assert all("nowhere.npy: no such file" in each for each in told)
     assert isinstance(data.x, Stored)

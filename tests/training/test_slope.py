@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import shutil
 from typing import Any
@@ -85,7 +86,8 @@ def test_a_compiled_step_with_another_gradient_is_not_used(monkeypatch):
         (nn.Linear(2, 2), 10**6, CPU, True),
         (nn.Linear(2, 2), 100, CPU, False),
         (nn.Conv2d(1, 1, 1), 10**6, CPU, False),
-        (nn.Linear(2, 2), 10**6, torch.device("cuda"), False),
+        (nn.Linear(2, 2), 10**6, torch.device("cuda"), True),
+        (nn.Linear(2, 2), 10**6, torch.device("mps"), False),
     ],
 )
 @pytest.mark.usefixtures("forked_random")
@@ -93,9 +95,17 @@ def test_only_long_trainings_of_dense_networks_are_worth_compiling(
     monkeypatch, network, steps, device, worth
 ):
     monkeypatch.setattr(shutil, "which", lambda _: "g++")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
     assert worth_compiling(network, steps, device) == worth
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert not worth_compiling(network, steps, device)
+
+
+@pytest.mark.usefixtures("forked_random")
+def test_on_a_gpu_the_compiler_needs_triton(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _: "g++")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert not worth_compiling(nn.Linear(2, 2), 10**6, torch.device("cuda"))
 
 
 NORMS = (2.0, 4.0, 100.0, math.nan, 3.0)

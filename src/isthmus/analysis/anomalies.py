@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.stats import spearmanr
 
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 from isthmus.contracts import Array, BoolArray, FloatArray, StrArray
 from isthmus.errors import DataError
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from isthmus.analysis.comparison import Interval, mean_interval, wilson
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 from isthmus.contracts import Array, BoolArray, FloatArray, IntArray, StrArray
 from isthmus.errors import DataError, UsageError
 

@@ -5,13 +5,16 @@ Exact for any number of samples, block by block: no distance matrix is ever held
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from isthmus.analysis.neighbours import Neighbours
 from isthmus.analysis.threads import available_threads
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
@@ -87,11 +90,11 @@ def quality(high: Array, low: Array, k: int = 15, *, by_rows: ByRows = by_units)
         raise UsageError(f"k should be at least 1 but got {k}")
     k = min(k, (n - 1) // 2)
     share = 2 / (k * (2 * n - 3 * k - 1))
-    latent, drawn = _Space.of(high, k), _Space.of(low, k)
+    latent, drawn = _Space.of(high), _Space.of(low)
 
     def compare(rows: slice) -> dict[str, Array]:
-        intrusion = latent.depth(rows, drawn.nearest(rows))
-        extrusion = drawn.depth(rows, latent.nearest(rows))
+        intrusion = latent.depth(rows, drawn.nearest(rows, k))
+        extrusion = drawn.depth(rows, latent.nearest(rows, k))
         return {
             "trust": 1 - share * intrusion.sum(axis=1),
             "continuity": 1 - share * extrusion.sum(axis=1),
@@ -170,23 +173,25 @@ class _Space:
     Attributes:
         points: ``(n, d)``.
         left, right: matrices whose product is the squared distances.
-        search: for the k nearest and the point itself.
+        search: of so many points for the nearest.
     """
 
     points: FloatArray
     left: FloatArray
     right: FloatArray
-    search: NearestNeighbors
+    search: Callable[[FloatArray, int], IntArray]
 
     @classmethod
-    def of(cls, points: FloatArray, k: int) -> Self:
-        algorithm = "kd_tree" if points.shape[1] <= 3 else "brute"
-        search = NearestNeighbors(n_neighbors=k + 1, algorithm=algorithm).fit(points)
-        return cls(points, *_factors(points), search)
+    def of(cls, points: FloatArray) -> Self:
+        if points.shape[1] <= 3:
+            tree = NearestNeighbors(algorithm="kd_tree").fit(points)
+            return cls(points, *_factors(points), partial(tree.kneighbors, return_distance=False))
+        neighbours = Neighbours(points)
+        return cls(points, *_factors(points), lambda some, k: neighbours(some, k)[0])
 
-    def nearest(self, rows: slice) -> IntArray:
+    def nearest(self, rows: slice, k: int) -> IntArray:
         """Indices ``(rows, k)`` of the k nearest other points."""
-        found = self.search.kneighbors(self.points[rows], return_distance=False)
+        found = self.search(self.points[rows], k + 1)
         own = found == np.arange(rows.start, rows.stop)[:, None]
         own[~own.any(axis=1), -1] = True  # more than k others lie in the same place
         return np.asarray(found[~own].reshape(len(found), -1))

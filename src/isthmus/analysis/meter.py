@@ -14,7 +14,7 @@ from scipy.special import entr
 
 from isthmus.analysis.conformal import one_a_group, p_values, smallest_p
 from isthmus.analysis.gaussians import Mixture, checked_codes
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 from isthmus.contracts import Array, BoolArray, FloatArray, LatentModel
 from isthmus.errors import DataError
 

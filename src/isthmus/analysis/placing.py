@@ -12,7 +12,7 @@ from openTSNE.tsne import PartialTSNEEmbedding
 
 from isthmus.analysis.axes import finite_codes
 from isthmus.analysis.maps import Map
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.errors import DataError
 

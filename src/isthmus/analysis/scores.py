@@ -1,16 +1,15 @@
-"""Scores of single samples from arrays: reconstruction errors and nearest neighbours."""
+"""Scores of single samples from arrays: reconstruction errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
-from isthmus.contracts import Array, BoolArray, FloatArray, IntArray
-from isthmus.errors import DataError, UsageError
+from isthmus.contracts import Array, BoolArray, FloatArray
+from isthmus.errors import DataError
 
-__all__ = ["explained_variance", "nearest", "reconstruction_error"]
+__all__ = ["explained_variance", "reconstruction_error"]
 
 BLOCK_CELLS = 1 << 20  # values in float64 at a time: 8 MB
 
@@ -75,56 +74,6 @@ def explained_variance(x: Array, reconstruction: Array, mean: Array) -> float:
     left = sum(_squared(x[rows], reconstruction[rows]).sum() for rows in _blocks(x))
     total = sum(_squared(x[rows], mean).sum() for rows in _blocks(x))
     return float(1 - left / total) if total > 0 else float("nan")
-
-
-def nearest(query: Array, reference: Array, k: int = 1) -> tuple[IntArray, FloatArray]:
-    """The k nearest reference samples of each query, exactly: indices and distances ``(n, k)``.
-
-    Distances are Euclidean over all features, in data units, nearest first. A query that is itself
-    a reference sample finds itself, at distance 0.
-
-    Args:
-        query: ``(n, *sample_shape)``.
-        reference: ``(m, *sample_shape)``.
-        k: at most m.
-
-    Raises:
-        DataError: the sample shapes differ, or fewer than k reference samples.
-        UsageError: k is below 1.
-    """
-    query, reference = np.asarray(query), np.asarray(reference)
-    if query.shape[1:] != reference.shape[1:]:
-        cause = f"queries have shape {query.shape[1:]}, reference samples {reference.shape[1:]}"
-        raise DataError(cause)
-    if k < 1:
-        raise UsageError(f"k should be at least 1 but got {k}")
-    if k > len(reference):
-        raise DataError(f"{k} neighbours wanted of {len(reference)} reference samples")
-    flat = _searchable(reference)
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(flat)
-    indices = np.empty((len(query), k), dtype=np.intp)
-    distances = np.empty((len(query), k))
-    for rows in _blocks(query):
-        block = _searchable(query[rows])
-        found = search.kneighbors(block, return_distance=False)
-        distances[rows], indices[rows] = _by_distance(block, flat, found)
-    return indices, distances
-
-
-def _searchable(x: Array) -> FloatArray:
-    """Rows in float32 where that holds every value, in float64 elsewhere."""
-    narrow = np.result_type(x.dtype, np.float32) == np.float32
-    return np.asarray(x.reshape(len(x), -1), dtype=np.float32 if narrow else np.float64)
-
-
-def _by_distance(
-    block: FloatArray, flat: FloatArray, found: IntArray
-) -> tuple[FloatArray, IntArray]:
-    """Distances by difference, where those of a fast search have lost digits, and their order."""
-    columns = [np.sqrt(_squared(block, flat[column]).sum(axis=1)) for column in found.T]
-    distances = np.stack(columns, axis=1)
-    order = np.argsort(distances, axis=1, kind="stable")
-    return np.take_along_axis(distances, order, 1), np.take_along_axis(found, order, 1)
 
 
 def _same_shape(x: Array, reconstruction: Array) -> tuple[Array, Array]:

@@ -25,6 +25,7 @@ _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 _NO_MEMORY = (
     *("allocate memory", "out of memory", "failed to map segment"),
     *("could not create a primitive", "can't start new thread"),
+    "error return without exception set",  # of C code that had no room to say why
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 from isthmus.contracts import Array, FloatArray, StrArray
 from isthmus.data.dataset import Dataset
 from isthmus.errors import DataError, UsageError

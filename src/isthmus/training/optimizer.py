@@ -50,7 +50,7 @@ class Adam:
     def norm(self, gradient: Tensor) -> Tensor:
         """Of a gradient ``(p,)``, a scalar."""
         if not self.compiled():
-            return torch.linalg.vector_norm(gradient)
+            return torch.linalg.vector_norm(gradient, dtype=self.mean.dtype)
         norm: Tensor = self._norm(self._lowered(gradient))
         return norm
 

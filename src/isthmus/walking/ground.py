@@ -12,9 +12,9 @@ from isthmus.analysis.checks import fit_classifier
 from isthmus.analysis.densities import fit_mixture
 from isthmus.analysis.maps import Map
 from isthmus.analysis.meter import FEWEST, Meter
+from isthmus.analysis.neighbours import nearest
 from isthmus.analysis.paths import Terrain
 from isthmus.analysis.placing import place
-from isthmus.analysis.scores import nearest
 from isthmus.contracts import Array, FloatArray, IntArray, StrArray
 from isthmus.detection import Detector
 from isthmus.errors import DataError

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from isthmus.analysis.gaussians import Mixture
-from isthmus.analysis.scores import nearest
+from isthmus.analysis.neighbours import nearest
 from isthmus.contracts import FloatArray, IntArray, Surface
 from isthmus.errors import NumericalError
 

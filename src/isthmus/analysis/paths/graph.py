@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
+from isthmus.analysis.neighbours import nearest
 from isthmus.analysis.paths.cost import Cost
-from isthmus.analysis.scores import nearest
 from isthmus.contracts import BoolArray, FloatArray, IntArray
 
 __all__ = ["Roads"]
