@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from isthmus.training import optimizer
+from isthmus.training.clipping import Clipping
 from isthmus.training.flat import FlatParameters
 from isthmus.training.optimizer import Adam
 
@@ -38,39 +40,62 @@ def expected(values: torch.Tensor, slopes: list[torch.Tensor]) -> torch.Tensor:
     return known.detach()
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_compiler)])
+def made(flat: FlatParameters, **more: Any) -> Adam:
+    adam = Adam(flat, 1e-8, Clipping(more.pop("longest", None), torch.device("cpu")))
+    adam.at(0.01)
+    return adam
+
+
+def stepped(adam: Adam, slopes: list[torch.Tensor], judged: bool) -> None:
+    for slope in slopes:
+        adam.step(slope, adam.judged(slope) if judged else None)
+
+
+judgements = pytest.mark.parametrize("judged", [False, pytest.param(True, marks=needs_compiler)])
+
+
+@judgements
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_steps_are_those_of_torch(dtype, compiled):
+def test_steps_are_those_of_torch(dtype, judged):
     flat = FlatParameters(network(), dtype)
     slopes = gradients(len(flat.values))
-    if compiled:  # the kernels take a gradient of the lower precision
-        slopes = [slope.to(dtype).float() for slope in slopes]
-    whole = expected(flat.values, [*slopes[:3], slopes[3] / 4, slopes[5]])
-    adam = Adam(flat, 1e-8, lambda: compiled)
-    for slope in slopes[:3]:
-        assert adam.norm(slope).item() == pytest.approx(slope.norm().item(), rel=1e-5)
-        adam.step(slope, 0.01, None, None)
-    adam.step(slopes[3], 0.01, torch.tensor(4.0), torch.tensor(0.0))  # too long
-    adam.step(slopes[4], 0.01, None, torch.tensor(1.0))  # left out
-    adam.step(slopes[5], 0.01, None, None)
+    if judged:  # as a compiled step gives them
+        slopes = [slope.to(dtype) for slope in slopes]
+    limit = float(max(slope.float().norm() for slope in slopes[:3])) * 1.001
+    long, bad = slopes[3] * 4, torch.full_like(slopes[4], float("nan"))
+    cut = long.float() * (limit / long.float().norm())
+    plain = [slope.float() for slope in (*slopes[:3], slopes[5])]
+    whole = expected(flat.values, [*plain[:3], cut, plain[3]])
+    adam = made(flat, longest=limit)
+    stepped(adam, [*slopes[:3], long, bad, slopes[5]], judged)
     assert adam.steps.item() == 5
     assert torch.allclose(flat.values, whole, atol=1e-6)
     if flat.lowered is not None:
         assert torch.equal(flat.lowered, flat.values.to(dtype))
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_compiler)])
-def test_it_goes_on_from_what_it_remembers(compiled):
+@judgements
+def test_it_goes_on_from_what_it_remembers(judged):
     flat = FlatParameters(network())
     slopes = gradients(len(flat.values))
     whole = expected(flat.values, slopes)
-    before, after = Adam(flat, 1e-8, lambda: compiled), Adam(flat, 1e-8, lambda: compiled)
-    for slope in slopes[:3]:
-        before.step(slope, 0.01, None, None)
+    before, after = made(flat), made(flat)
+    stepped(before, slopes[:3], judged)
     after.restore({name: tensor.clone() for name, tensor in before.state().items()})
-    for slope in slopes[3:]:
-        after.step(slope, 0.01, None, None)
+    stepped(after, slopes[3:], judged)
     assert torch.allclose(flat.values, whole, atol=1e-6)
+
+
+def test_what_a_judgement_changes_is_remembered():
+    flat = FlatParameters(network())
+    adam, (slope, *_) = made(flat, longest="auto"), gradients(len(flat.values))
+    adam.judged(slope)
+    known = adam.memory()
+    adam.judged(slope * 2)
+    assert adam.steps.item() == 2
+    adam.remember(known)
+    assert adam.steps.item() == 1
+    assert adam.clipping.mean.item() == pytest.approx(slope.norm().item(), rel=1e-5)
 
 
 def test_without_a_working_compiler_the_steps_are_the_same(monkeypatch):
@@ -79,10 +104,7 @@ def test_without_a_working_compiler_the_steps_are_the_same(monkeypatch):
 
     monkeypatch.setattr(optimizer.torch, "compile", lambda *_, **__: broken)
     flat = FlatParameters(network(), torch.bfloat16)
-    slopes = [slope.bfloat16().float() for slope in gradients(len(flat.values))]
-    whole = expected(flat.values, slopes)
-    adam = Adam(flat, 1e-8, lambda: True)
-    for slope in slopes:
-        adam.norm(slope)
-        adam.step(slope, 0.01, None, None)
+    slopes = [slope.bfloat16() for slope in gradients(len(flat.values))]
+    whole = expected(flat.values, [slope.float() for slope in slopes])
+    stepped(made(flat), slopes, judged=True)
     assert torch.allclose(flat.values, whole, atol=1e-6)

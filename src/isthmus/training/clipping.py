@@ -32,7 +32,7 @@ class Clipping:
 
         None: by nothing, and none is left out: the fused step then need not write it back.
         """
-        return self._read(norm.item()) if self.on_host else self._unread(norm)
+        return self._read(norm.item()) if self.on_host else self.unread(norm)
 
     def _read(self, norm: float) -> tuple[Tensor | None, Tensor | None]:
         if not math.isfinite(norm):
@@ -47,7 +47,8 @@ class Clipping:
         self.mean.fill_(known + _PACE * (min(norm, _TIMES * known) - known))
         return _TIMES * known
 
-    def _unread(self, norm: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def unread(self, norm: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The same by tensors alone."""
         finite = torch.isfinite(norm)
         bad = (~finite).float()
         if self.longest is None:
@@ -56,5 +57,5 @@ class Clipping:
             return (norm / self.longest).clamp_min(1.0), bad
         known = torch.where(self.mean > 0, self.mean, norm)
         following = known.lerp(torch.minimum(norm, _TIMES * known).double(), _PACE)
-        self.mean = torch.where(finite, following, known)
+        self.mean.copy_(torch.where(finite, following, known))
         return (norm / (_TIMES * known)).nan_to_num(1.0).clamp_min(1.0).float(), bad

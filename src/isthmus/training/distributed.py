@@ -31,7 +31,7 @@ from isthmus.sharing import Compute, by_units, computed, units
 from isthmus.sharing import joined as joined_rows
 from isthmus.training.parting import Parting, lost
 from isthmus.training.samples import Samples
-from isthmus.training.slope import Slope
+from isthmus.training.slope import Slope, Step
 
 __all__ = ["ALONE", "SharedSlope", "Team", "joined", "take_gpu"]
 
@@ -214,19 +214,17 @@ class SharedSlope:
         self.slope, self.team = slope, team
         self.alone = self.adding = 0.0  # seconds of this process's own work, and of the sums
 
-    def __call__(
-        self, samples: Samples, generator: SharedGenerator, epoch: int
-    ) -> tuple[Mapping[str, Tensor], Tensor]:
+    def __call__(self, samples: Samples, generator: SharedGenerator, epoch: int) -> Step:
         """As of the plain one, of all shares."""
         start = time.perf_counter()
         with self.team.sharing(generator, len(samples.x)) as (share, weight):
-            parts, gradient = self.slope(samples.take(share), generator, epoch)
+            parts, gradient, _ = self.slope(samples.take(share), generator, epoch)
         message = torch.cat([gradient, torch.stack(list(parts.values()))]) * weight
         ready = time.perf_counter()
         gradient, values = self.team.sum(message).split([len(gradient), len(parts)])
         self.alone += ready - start
         self.adding += time.perf_counter() - ready
-        return dict(zip(parts, values, strict=True)), gradient
+        return Step(dict(zip(parts, values, strict=True)), gradient)
 
     def in_vain(self) -> str | None:
         """Why one process would have been faster, if it would have been; on processors.

@@ -121,17 +121,17 @@ class Trainer:
         self.precision = MatmulPrecision(settings.precision, network, device)
         self.flat = FlatParameters(network, self.precision.dtype)
         self.slope = Slope(network, objective, corruption, self.precision, self.flat)
+        self.clipping = Clipping(settings.clip, device)
+        self.adam = Adam(self.flat, settings.adam_epsilon, self.clipping)
         self.steps: Steps = self.slope
         if hooks.team.size > 1:
             self.steps = SharedSlope(self.slope, hooks.team)
         elif self._compiles():
-            self.steps = CompiledSlope(self.slope, settings.batch_size)
+            self.steps = CompiledSlope(self.slope, self.adam, settings.batch_size)
         self.best = self.flat.values.clone()
         self.generator = SharedGenerator(device)
         self.generator.manual_seed(settings.seed)
-        self.adam = Adam(self.flat, settings.adam_epsilon, self._compiles_here)
         self.learning_rate = settings.learning_rate
-        self.clipping = Clipping(settings.clip, device)
         self.history = History()
         self.reduced_at = 0
         self._under_way: _Epoch | None = None
@@ -240,10 +240,6 @@ class Trainer:
         steps = self.settings.epochs * math.ceil(len(self.rows) / self.settings.batch_size)
         return worth_compiling(self.network, steps, self.data.device)
 
-    def _compiles_here(self) -> bool:
-        """Whether the optimizer's kernels are compiled too; on a GPU there are good ones."""
-        return self.compiled and self.data.device.type == "cpu"
-
     def _finished(self) -> bool:
         done, patience = len(self.history.rows), self.settings.patience
         waited = done - max(self.history.best_epoch, self.objective.settled)
@@ -264,9 +260,10 @@ class Trainer:
         batches = self._batches(way)
         for start in starts[way.done :]:
             self._schedule(epoch, start / n)
-            parts, gradient = self.steps(next(batches), self.generator, epoch)
-            way.add(parts, len(starts))
-            self._step(gradient)
+            self.adam.at(self.learning_rate)
+            step = self.steps(next(batches), self.generator, epoch)
+            way.add(step.parts, len(starts))
+            self.adam.step(step.gradient, step.numbers)
             self._tell(epoch, min(start + size, n))
             if self._interrupted_within(way):
                 return None
@@ -302,10 +299,6 @@ class Trainer:
                 self._saved = now
         alone, begun = self.hooks.team.size == 1, bool(self.history.rows)
         return alone and begun and self.hooks.interrupted()
-
-    def _step(self, gradient: Tensor) -> None:
-        excess, bad = self.clipping(self.adam.norm(gradient))
-        self.adam.step(gradient, self.learning_rate, excess, bad)
 
     def _schedule(self, epoch: int, fraction: float) -> None:
         if self.settings.schedule == "cosine":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from isthmus.training.clipping import Clipping
 from isthmus.training.flat import FlatParameters
 
 __all__ = ["Adam"]
@@ -20,23 +20,19 @@ _FIRST, _SECOND = 0.9, 0.999  # how much is kept of the moments
 class Adam:
     """The optimizer of Kingma & Ba 2015 (algorithm 1), and its state.
 
-    Compiled, it goes through the memory once for the step, the copy in a lower precision and a
-    gradient in that precision; and once before it for the gradient's norm.
-
     Args:
         flat: the parameters.
         epsilon: of the denominator.
-        compiled: asked before each step, whether TorchInductor makes the kernels.
+        clipping: judges gradients.
     """
 
-    def __init__(
-        self, flat: FlatParameters, epsilon: float, compiled: Callable[[], bool] = lambda: False
-    ) -> None:
-        self.flat, self.epsilon = flat, epsilon
+    def __init__(self, flat: FlatParameters, epsilon: float, clipping: Clipping) -> None:
+        self.flat, self.epsilon, self.clipping = flat, epsilon, clipping
         self.mean, self.square = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
         self.steps = torch.zeros((), device=flat.values.device)
-        self.compiled = compiled
-        self._norm, self._move = _Compiled(_norm), _Compiled(_moved)
+        self.rate = 0.0
+        self._known_rate = torch.zeros((), dtype=torch.float64, device=flat.values.device)
+        self._move = _Compiled(_moved)
 
     def state(self) -> dict[str, Tensor]:
         """What it remembers, by name."""
@@ -47,49 +43,50 @@ class Adam:
         for name, mine in self.state().items():
             mine.copy_(tensors[name])
 
-    def norm(self, gradient: Tensor) -> Tensor:
-        """Of a gradient ``(p,)``, a scalar."""
-        if not self.compiled():
-            return torch.linalg.vector_norm(gradient, dtype=self.mean.dtype)
-        norm: Tensor = self._norm(self._lowered(gradient))
-        return norm
+    def at(self, rate: float) -> None:
+        """Of learning, from here on."""
+        if rate != self.rate:
+            self.rate = rate
+            self._known_rate.fill_(rate)
 
-    def step(
-        self, gradient: Tensor, rate: float, excess: Tensor | None, bad: Tensor | None
-    ) -> None:
+    def memory(self) -> list[Tensor]:
+        """A copy of what :meth:`judged` changes."""
+        return [self.steps.clone(), self.clipping.mean.clone()]
+
+    def remember(self, memory: list[Tensor]) -> None:
+        """Take what was remembered back."""
+        for mine, known in zip((self.steps, self.clipping.mean), memory, strict=True):
+            mine.copy_(known)
+
+    def judged(self, gradient: Tensor) -> Tensor:
+        """What a step of a gradient ``(p,)`` depends on, counting it: for a compiled step.
+
+        Nothing of it is read by the host, so that it is calculated with the gradient.
+        """
+        excess, bad = self.clipping.unread(gradient.float().square().sum().sqrt())
+        done = (self.steps + 1).double()
+        rate = self._known_rate / (1 - _FIRST**done)
+        root = torch.rsqrt(1 - _SECOND**done)
+        epsilon = torch.full_like(root, self.epsilon)
+        scale = torch.ones_like(root) if excess is None else 1 / excess.double()
+        self.steps.add_(1 - bad)
+        return torch.stack([rate, root, epsilon, scale, bad.double()]).float()
+
+    def step(self, gradient: Tensor, numbers: Tensor | None = None) -> None:
         """Move the parameters.
 
         Args:
             gradient: ``(p,)``.
-            rate: of learning.
-            excess: by what to divide the gradient; None: by nothing.
-            bad: 1 where it is to be left out; None: it is not.
+            numbers: of :meth:`judged`; None: the gradient is judged here.
         """
-        if not self.compiled():
-            self._plain(gradient, rate, excess, bad)
-        elif not bad:
-            self._fast(gradient, rate, excess)
+        if numbers is None:
+            norm = torch.linalg.vector_norm(gradient, dtype=self.mean.dtype)
+            self._plain(gradient, *self.clipping(norm))
+        else:
+            flat = self.flat
+            self._move(flat.values, flat.lowered, gradient, self.mean, self.square, numbers)
 
-    def _fast(self, gradient: Tensor, rate: float, excess: Tensor | None) -> None:
-        self.steps += 1
-        done, flat = self.steps.item(), self.flat
-        numbers = (
-            rate / (1 - _FIRST**done),
-            1 / math.sqrt(1 - _SECOND**done),
-            self.epsilon,
-            1.0 if excess is None else 1 / excess.item(),
-        )
-        moments = self.mean, self.square
-        gradient = self._lowered(gradient)
-        self._move(flat.values, flat.lowered, gradient, *moments, torch.tensor(numbers))
-
-    def _lowered(self, gradient: Tensor) -> Tensor:
-        """In the one precision for which the kernels are made."""
-        return gradient if self.flat.lowered is None else gradient.to(self.flat.lowered.dtype)
-
-    def _plain(
-        self, gradient: Tensor, rate: float, excess: Tensor | None, bad: Tensor | None
-    ) -> None:
+    def _plain(self, gradient: Tensor, excess: Tensor | None, bad: Tensor | None) -> None:
         adam(
             [self.flat.values],
             [gradient.float()],
@@ -103,7 +100,7 @@ class Adam:
             amsgrad=False,
             beta1=_FIRST,
             beta2=_SECOND,
-            lr=rate,
+            lr=self.rate,
             weight_decay=0.0,
             eps=self.epsilon,
             maximize=False,
@@ -128,10 +125,6 @@ class _Compiled:
             return self.plain(*given)
 
 
-def _norm(gradient: Tensor) -> Tensor:
-    return gradient.float().square().sum().sqrt()
-
-
 def _moved(
     values: Tensor,
     lowered: Tensor | None,
@@ -140,12 +133,14 @@ def _moved(
     square: Tensor,
     numbers: Tensor,
 ) -> None:
-    """Adam's step, in place, with all that depends on their number in ``numbers``."""
-    rate, root, epsilon, scale = numbers.unbind()
+    """Adam's step, in place, unless it is to be left out: one pass through the memory."""
+    rate, root, epsilon, scale, bad = numbers.unbind()
+    out = bad > 0
     slope = gradient.float() * scale
-    first = torch.lerp(mean, slope, 1 - _FIRST)
-    second = _SECOND * square + (1 - _SECOND) * slope**2
-    moved = values - rate * first / (second.sqrt() * root + epsilon)
+    first = torch.where(out, mean, torch.lerp(mean, slope, 1 - _FIRST))
+    second = torch.where(out, square, _SECOND * square + (1 - _SECOND) * slope**2)
+    step = rate * first / (second.sqrt() * root + epsilon)
+    moved = torch.where(out, values, values - step)
     mean.copy_(first)
     square.copy_(second)
     values.copy_(moved)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -23,10 +23,11 @@ from isthmus.models.draws import SharedGenerator
 from isthmus.models.objectives import Objective
 from isthmus.models.scaled import Batch, ScaledNetwork
 from isthmus.training.flat import FlatParameters
+from isthmus.training.optimizer import Adam
 from isthmus.training.precision import MatmulPrecision
 from isthmus.training.samples import Samples
 
-__all__ = ["CompiledSlope", "Slope", "Steps", "worth_compiling"]
+__all__ = ["CompiledSlope", "Slope", "Step", "Steps", "worth_compiling"]
 
 _WORTH_COMPILING = 20_000  # steps: at half a millisecond each they save the compiler's ten seconds
 
@@ -39,13 +40,26 @@ _TRACING = {
 }
 
 
+class Step(NamedTuple):
+    """What a batch asks for.
+
+    Attributes:
+        parts: of the objective, scalars.
+        gradient: of all parameters, ``(p,)``.
+        numbers: what a compiled step has made of the gradient, see
+            :meth:`isthmus.training.optimizer.Adam.judged`.
+    """
+
+    parts: Mapping[str, Tensor]
+    gradient: Tensor
+    numbers: Tensor | None = None
+
+
 class Steps(Protocol):
     """What a training loop asks of each batch."""
 
-    def __call__(
-        self, samples: Samples, generator: SharedGenerator, epoch: int
-    ) -> tuple[Mapping[str, Tensor], Tensor]:
-        """The objective's parts, scalars, and the gradient of all parameters, ``(p,)``."""
+    def __call__(self, samples: Samples, generator: SharedGenerator, epoch: int) -> Step:
+        """The step, not yet made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +80,14 @@ class Slope:
     precision: MatmulPrecision
     flat: FlatParameters
 
-    def __call__(
-        self, samples: Samples, generator: Generator, epoch: int
-    ) -> tuple[Mapping[str, Tensor], Tensor]:
-        """The objective's parts, scalars, and the gradient of all parameters, ``(p,)``."""
+    def __call__(self, samples: Samples, generator: Generator, epoch: int) -> Step:
+        """The objective's parts, and the gradient."""
         parts = self.parts(samples, generator, epoch)
         gradients = torch.autograd.grad(
             parts["loss"], self.flat.parameters, allow_unused=True, materialize_grads=True
         )
-        return {name: part.detach() for name, part in parts.items()}, self.flat.gather(gradients)
+        told = {name: part.detach() for name, part in parts.items()}
+        return Step(told, self.flat.gather(gradients))
 
     def parts(self, samples: Samples, generator: Generator, epoch: int) -> dict[str, Tensor]:
         """The objective's parts, scalars."""
@@ -93,23 +106,23 @@ class Slope:
 class CompiledSlope:
     """A slope whose whole batches go through TorchInductor once the objective is the final one.
 
-    The others, of another size or weight, would have to be compiled anew. What the compiler made
-    it keeps in its own folder (``TORCHINDUCTOR_CACHE_DIR``). Where it fails, there is none, or
-    its first gradient is not the plain one, training goes on without and says so.
+    So does what Adam makes of the gradient's length. The other batches, of another size or weight,
+    would have to be compiled anew. What the compiler made it keeps in its own folder
+    (``TORCHINDUCTOR_CACHE_DIR``). Where it fails, there is none, or its first gradient is not the
+    plain one, training goes on without and says so.
 
     Args:
         slope: what to compile.
+        adam: which judges its gradients.
         batch_size: samples of a whole batch.
     """
 
-    def __init__(self, slope: Slope, batch_size: int) -> None:
-        self.slope, self.batch_size, self.works = slope, batch_size, True
+    def __init__(self, slope: Slope, adam: Adam, batch_size: int) -> None:
+        self.slope, self.adam, self.batch_size, self.works = slope, adam, batch_size, True
         self._compiled: Any = None
 
-    def __call__(
-        self, samples: Samples, generator: Generator, epoch: int
-    ) -> tuple[Mapping[str, Tensor], Tensor]:
-        """As of the plain one."""
+    def __call__(self, samples: Samples, generator: Generator, epoch: int) -> Step:
+        """As of the plain one, judged."""
         whole = len(samples.x) == self.batch_size
         if self.works and whole and epoch >= self.slope.objective.settled:
             try:
@@ -121,34 +134,38 @@ class CompiledSlope:
                 _warn(error)
         return self.slope(samples, generator, epoch)
 
-    def _first(
-        self, samples: Samples, generator: Generator
-    ) -> tuple[Mapping[str, Tensor], Tensor]:
+    def _first(self, samples: Samples, generator: Generator) -> Step:
         """The compiled step, once it has been held against the plain one."""
         self._compiled = torch.compile(
-            self.slope.__call__,
+            self._whole,
             fullgraph=True,
             dynamic=False,
             options={"fallback_random": True},  # draws as without it
         )
-        before = generator.get_state()
+        before, remembered = generator.get_state(), self.adam.memory()
         with warnings.catch_warnings(), torch._dynamo.config.patch(_TRACING):
             warnings.simplefilter("ignore")  # PyTorch's, about its own parts
-            parts, gradient = self._fast(samples, generator)
-        gradient = gradient.clone()  # both are written to one place
+            step = self._fast(samples, generator)
+        step = step._replace(gradient=step.gradient.clone())  # both are written to one place
         after = generator.get_state()
         generator.set_state(before)
-        _, plain = self.slope(samples, generator, self.slope.objective.settled)
+        plain = self.slope(samples, generator, self.slope.objective.settled).gradient
         generator.set_state(before)
-        error, size = (gradient - plain).norm(), plain.norm()
+        error, size = (step.gradient - plain).norm(), plain.norm()
         if not error <= _ALIKE * size:
+            self.adam.remember(remembered)
             raise RuntimeError(f"its gradient is {float(error / size):.1%} off")
         generator.set_state(after)
-        return parts, gradient
+        return step
 
-    def _fast(self, samples: Samples, generator: Generator) -> tuple[Mapping[str, Tensor], Tensor]:
+    def _whole(self, samples: Samples, generator: Any, epoch: int) -> Step:
+        step = self.slope(samples, generator, epoch)
+        return step._replace(numbers=self.adam.judged(step.gradient))
+
+    def _fast(self, samples: Samples, generator: Generator) -> Step:
         with _lent(generator):
-            return self._compiled(samples, None, self.slope.objective.settled)
+            found: Step = self._compiled(samples, None, self.slope.objective.settled)
+        return found
 
 
 def _warn(error: Exception) -> None:
