@@ -15,6 +15,7 @@ RACES = (
     "encode",
     "svd",
     "maps",
+    "large_maps",
     "neighbours",
     "start",
     "memory",

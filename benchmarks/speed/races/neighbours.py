@@ -169,7 +169,9 @@ RACE = Race(
         Limit("isthmus-scores", PEAK, 2.0),
     ),
     """\
-Distances to neighbours are found by scikit-learn's own search, in blocks. The p-values come
-from sorted scores, without comparing each with every other, and take milliseconds: the search
-is all of the time, and a library's.""",
+Distances to neighbours are found by products in float32, of which each group of 16 points keeps
+the least; only the few groups that can hold the nearest are looked at by difference. Where
+rounding leaves a doubt, scikit-learn searches. When the search was scikit-learn's own, it took as
+long as the race's other entrant, 1.01. The p-values come from sorted scores, without comparing
+each with every other, and take milliseconds.""",
 )
