@@ -28,6 +28,7 @@ PACKAGES = (
     "openTSNE",
     "umap-learn",
 )
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -38,7 +39,7 @@ def describe() -> dict[str, Any]:
     return {
         "processor": facts.get("model name", platform.processor() or platform.machine()),
         "cores": cores(),
-        "instructions": [name for name in ("avx512f", "avx512_bf16", "amx_bf16") if name in flags],
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
     }

@@ -107,9 +107,9 @@ class ImportanceWeighted(Objective):
     """The bound from ``k`` importance-weighted codes a sample (Burda et al. 2016, eq. 8).
 
     Of more than 8 codes, 8 are drawn anew by their weights (systematic resampling; Kitagawa 1996)
-    and the gradient passes through these alone: the same on average, for half the time. The
-    encoder's is the doubly reparametrised one, whose noise does not grow with k (Tucker et al.
-    2019, Doubly reparameterized gradient estimators for Monte Carlo objectives).
+    and the gradient passes through these alone: the same on average, in two thirds of the time.
+    The encoder's is the doubly reparametrised one, whose noise does not grow with k (Tucker et
+    al. 2019, Doubly reparameterized gradient estimators for Monte Carlo objectives).
     """
 
     k: int = 5
