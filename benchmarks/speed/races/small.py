@@ -8,7 +8,7 @@ from speed.heats import Goal, Heat, Race, chosen, heat
 from speed.paced import Course, fits_in_turn
 from speed.task import cells
 
-NAMES = ("pythae", "resident", "isthmus-auto")
+NAMES = ("pythae", "resident", "isthmus-auto", "isthmus-auto-compiled")
 
 
 def run(options: argparse.Namespace) -> list[Heat]:
