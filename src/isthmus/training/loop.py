@@ -367,14 +367,14 @@ class Trainer:
         self._reduce_on_plateau(row["epoch"])
 
     def _keep(self) -> None:
-        """Save every so many epochs; remember the first state, and others now and then."""
+        """Save every so many epochs; between them, remember the state now and then."""
         checkpoints, now = self._kept, time.monotonic()
         if checkpoints is None:
             return
         if self._due(checkpoints):
             checkpoints.save(self.state())
             self._rescued, self._saved = None, now
-        elif len(self.history.rows) > 1 and now - self._remembered < _WORTH_REMEMBERING:
+        elif now - self._remembered < _WORTH_REMEMBERING:
             return
         else:
             self._rescued = self.state()
