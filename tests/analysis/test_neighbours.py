@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
+from isthmus.analysis import scores
 from isthmus.analysis.neighbours import Neighbours, nearest
 from isthmus.errors import DataError, UsageError
+
+
+@pytest.fixture(params=[10, 1 << 20], ids=["small blocks", "one block"])
+def blocks(request, monkeypatch):
+    monkeypatch.setattr(scores, "BLOCK_CELLS", request.param)
 
 
 def by_tree(query, reference, k):
@@ -31,6 +37,7 @@ def searched(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.usefixtures("blocks")
 def test_nearest_agrees_with_a_tree(dtype):
     rng = np.random.default_rng(0)
     query, reference = (rng.normal(size=(n, 4, 2)) * 50 + 120 for n in (15, 60))
@@ -85,7 +92,7 @@ def test_many_copies_of_a_point_are_all_at_distance_zero():
 def test_threads_and_blocks_change_nothing(monkeypatch):
     x = np.random.default_rng(0).normal(size=(4000, 8)).astype("f4")
     whole = nearest(x, x, k=3)
-    monkeypatch.setattr("isthmus.analysis.neighbours.available_threads", lambda: 1)
+    monkeypatch.setattr("isthmus.analysis.threads.available_threads", lambda: 1)
     monkeypatch.setattr("isthmus.analysis.neighbours._QUERIES", 37)
     again = nearest(x, x, k=3)
     assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
@@ -100,6 +107,7 @@ def test_values_that_are_not_finite_are_refused():
         nearest(x[:6], np.nan_to_num(x))
 
 
+@pytest.mark.usefixtures("blocks")
 def test_a_sample_far_from_zero_finds_itself_at_distance_zero():
     x = 1e6 + np.random.default_rng(0).normal(size=(40, 5))
     indices, distances = nearest(x, x)
@@ -115,6 +123,7 @@ def test_a_sample_far_from_zero_finds_itself_at_distance_zero():
         (np.zeros((2, 3)), np.zeros((2, 3)), 0, UsageError),
     ],
 )
+@pytest.mark.usefixtures("blocks")
 def test_nearest_refuses(query, reference, k, error):
     with pytest.raises(error):
         nearest(query, reference, k)

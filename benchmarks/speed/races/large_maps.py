@@ -9,8 +9,7 @@ from speed.races import maps
 
 
 def run(options: argparse.Namespace) -> list[Heat]:
-    options.samples = options.samples or 60_000
-    return maps.run(options)
+    return maps.run(argparse.Namespace(**vars(options) | {"samples": options.samples or 60_000}))
 
 
 RACE = Race("Maps of 60,000 codes", run, (Goal("isthmus-large", "opentsne-large", 1.0),))

@@ -6,7 +6,6 @@ Exact for any number of samples, block by block: no distance matrix is ever held
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -15,7 +14,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.analysis.neighbours import Neighbours
-from isthmus.analysis.threads import available_threads
+from isthmus.analysis.threads import in_threads
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
 from isthmus.sharing import ByRows, by_units, units
@@ -23,7 +22,6 @@ from isthmus.sharing import ByRows, by_units, units
 __all__ = ["Quality", "plain_sentence", "quality"]
 
 BLOCK_CELLS = 1 << 22  # distances held at a time by each thread: 54 MB
-MOST_THREADS = 8
 _TOGETHER = 2048  # rows
 
 
@@ -206,9 +204,7 @@ class _Space:
             closer[part] = _closer(left[part], self.right, candidates[part], first)
 
         size = max(1, BLOCK_CELLS // len(self.points))
-        with ThreadPoolExecutor(min(available_threads(), MOST_THREADS)) as pool:
-            for _ in pool.map(fill, units(len(left), size)):
-                pass
+        in_threads(fill, units(len(left), size))
         return np.asarray(np.maximum(closer + 1 - k, 0))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,20 +10,18 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from isthmus.analysis.threads import available_threads
+from isthmus.analysis.scores import row_blocks
+from isthmus.analysis.threads import in_threads
 from isthmus.contracts import Array, FloatArray, IntArray
 from isthmus.errors import DataError, UsageError
 from isthmus.sharing import units
 
 __all__ = ["Neighbours", "nearest"]
 
-BLOCK_CELLS = 1 << 20  # values in float64 at a time: 8 MB
-
 _NARROW = 64  # features; beyond, products are nearly all of the work
 _TILE, _GROUP = 2048, 16  # reference points whose distances are together in the cache; of a group
 _QUERIES, _CELLS = 256, 1 << 22  # at a time, with so many groups' distances: 16 MB
 _SPARE = 4  # groups and candidates beyond those wanted
-_MOST_THREADS = 8
 
 
 def nearest(query: Array, reference: Array, k: int = 1) -> tuple[IntArray, FloatArray]:
@@ -53,7 +50,7 @@ def nearest(query: Array, reference: Array, k: int = 1) -> tuple[IntArray, Float
     neighbours = Neighbours(_searchable(reference))
     indices = np.empty((len(query), k), dtype=np.intp)
     distances = np.empty((len(query), k))
-    for rows in units(len(query), max(1, BLOCK_CELLS // max(1, query[:1].size))):
+    for rows in row_blocks(query):
         indices[rows], distances[rows] = neighbours(_searchable(query[rows]), k)
     return indices, distances
 
@@ -100,10 +97,8 @@ class Neighbours:
             sure[rows] = away[:, k - 1] ** 2 < others
 
         size = min(_QUERIES, max(1, _CELLS // len(screen.members)))
-        workers = ThreadPoolExecutor(min(available_threads(), _MOST_THREADS))
-        with threadpool_limits(1, "blas"), workers:
-            for _ in workers.map(fill, units(len(query), size)):
-                pass
+        with threadpool_limits(1, "blas"):
+            in_threads(fill, units(len(query), size))
         doubtful = np.flatnonzero(~sure)
         if len(doubtful):
             indices[doubtful], distances[doubtful] = self._searched(query[doubtful], k)

@@ -8,8 +8,9 @@ import numpy as np
 
 from isthmus.contracts import Array, BoolArray, FloatArray
 from isthmus.errors import DataError
+from isthmus.sharing import units
 
-__all__ = ["explained_variance", "reconstruction_error"]
+__all__ = ["explained_variance", "reconstruction_error", "row_blocks"]
 
 BLOCK_CELLS = 1 << 20  # values in float64 at a time: 8 MB
 
@@ -39,7 +40,7 @@ def reconstruction_error(
     if mask is not None and np.shape(mask) != x.shape:
         raise DataError(f"data have shape {x.shape} and their mask {np.shape(mask)}")
     errors = np.empty(len(x))
-    for rows in _blocks(x):
+    for rows in row_blocks(x):
         squared = _squared(x[rows], reconstruction[rows])
         errors[rows] = (
             squared.mean(axis=1) if mask is None else _observed_mean(squared, mask[rows])
@@ -71,8 +72,8 @@ def explained_variance(x: Array, reconstruction: Array, mean: Array) -> float:
     mean = np.asarray(mean)
     if mean.shape != x.shape[1:]:
         raise DataError(f"the mean has shape {mean.shape} and a sample {x.shape[1:]}")
-    left = sum(_squared(x[rows], reconstruction[rows]).sum() for rows in _blocks(x))
-    total = sum(_squared(x[rows], mean).sum() for rows in _blocks(x))
+    left = sum(_squared(x[rows], reconstruction[rows]).sum() for rows in row_blocks(x))
+    total = sum(_squared(x[rows], mean).sum() for rows in row_blocks(x))
     return float(1 - left / total) if total > 0 else float("nan")
 
 
@@ -98,6 +99,6 @@ def _observed_mean(squared: FloatArray, mask: BoolArray) -> FloatArray:
     return np.asarray(np.divide(total, count, out=unknown, where=count > 0))
 
 
-def _blocks(x: Array) -> Iterator[slice]:
-    rows = max(1, BLOCK_CELLS // max(1, x[:1].size))
-    return (slice(start, start + rows) for start in range(0, len(x), rows))
+def row_blocks(x: Array) -> Iterator[slice]:
+    """Slices of few enough rows of samples that they may be in float64 at a time."""
+    return units(len(x), max(1, BLOCK_CELLS // max(1, x[:1].size)))

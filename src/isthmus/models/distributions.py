@@ -139,8 +139,16 @@ class Normal(_Continuous):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         location, _ = torch.broadcast_tensors(self.location, self.log_variance)
-        noise = normal(location.shape, location, generator)
+        return self.at(normal(location.shape, location, generator))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The draws that standard normal noise makes, ``(..., d)``."""
         return torch.addcmul(self.location, self.scale, noise)
+
+    @property
+    def for_draws(self) -> Normal:
+        """For several draws a sample: ``(batch, d)`` to ``(batch, 1, d)``."""
+        return Normal(self.location.unsqueeze(1), self.log_variance.unsqueeze(1))
 
     @property
     def surface(self) -> Tensor:

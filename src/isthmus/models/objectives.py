@@ -127,8 +127,7 @@ class ImportanceWeighted(Objective):
         noise = normal((n * self.k, latents), q.location, generator).view(n, self.k, latents)
         some = epoch is not None and self.k > _CARRIERS
         with torch.set_grad_enabled(torch.is_grad_enabled() and not some):
-            z = _codes(q, noise)
-            log_weights = _log_weights(network, batch, z, q)
+            log_weights = _log_weights(network, batch, q.for_draws.at(noise), q)
         bound = torch.logsumexp(log_weights, 1) - math.log(self.k)
         loss = -bound.mean()
         if some:
@@ -149,20 +148,15 @@ def _through_few(
     steps = torch.arange(_CARRIERS, device=shares.device)
     points = (uniform((len(shares), 1), shares, generator) + steps) / _CARRIERS
     drawn = torch.searchsorted(shares.cumsum(1), points).clamp_max(shares.shape[1] - 1)
-    z = _codes(q, noise.gather(1, drawn.unsqueeze(2).expand(-1, -1, noise.shape[2])))
+    z = q.for_draws.at(noise.gather(1, drawn.unsqueeze(2).expand(-1, -1, noise.shape[2])))
     z = z.detach() + shares.gather(1, drawn).unsqueeze(2) * (z - z.detach())
     still = Normal(q.location.detach(), q.log_variance.detach())
     return -_log_weights(network, batch, z, still).mean()
-
-
-def _codes(q: Normal, noise: Tensor) -> Tensor:
-    """``(n, k, latents)`` of noise of that shape."""
-    return torch.addcmul(q.location.unsqueeze(1), q.scale.unsqueeze(1), noise)
 
 
 def _log_weights(network: Any, batch: Batch, z: Tensor, q: Normal) -> Tensor:
     """Log p(x, z) - log q(z|x) of codes ``(n, k, latents)``, nats, ``(n, k)``."""
     flat, many = z.flatten(0, 1), repeat_batch(batch, z.shape[1])
     log_p = network.log_likelihood(flat, many) + network.prior.log_prob(flat)
-    drawn = Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1)).log_prob(z).sum(-1)
+    drawn = q.for_draws.log_prob(z).sum(-1)
     return log_p.view_as(drawn) - drawn

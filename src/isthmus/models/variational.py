@@ -62,9 +62,10 @@ class VariationalNetwork(AutoencoderNetwork):
             posterior: q, ``(b, k)``; None: the encoder's.
         """
         q = self.posterior(batch.seen) if posterior is None else posterior
-        z = torch.addcmul(q.mean.unsqueeze(1), q.scale.unsqueeze(1), noise)
+        drawn = q.for_draws
+        z = drawn.at(noise)
         log_p = self.log_score(z, batch)
-        divergence = self.prior.divergence(_spread(q), z).sum(-1)
+        divergence = self.prior.divergence(drawn, z).sum(-1)
         return log_p.double().mean(1), divergence.double().mean(1)
 
     def importance_log_weights(
@@ -95,14 +96,9 @@ class VariationalNetwork(AutoencoderNetwork):
 
     def _weighed(self, posterior: Normal, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Codes from q(z|x), and log p(z) - log q(z|x) of each, ``(batch, draws)``."""
-        q = _spread(posterior)
-        z = torch.addcmul(q.location, q.scale, noise)
+        q = posterior.for_draws
+        z = q.at(noise)
         return z, self.prior.log_prob(z) - q.log_prob(z).sum(-1)
-
-
-def _spread(q: Normal) -> Normal:
-    """For several draws a sample: ``(batch, k)`` to ``(batch, 1, k)``."""
-    return Normal(q.location.unsqueeze(1), q.log_variance.unsqueeze(1))
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:
