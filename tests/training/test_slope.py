@@ -28,14 +28,8 @@ def fitted(compile: Any, **more: Any) -> VariationalAutoencoder:
     """Whole batches of 16 and one of 4; the first epoch is a warm-up."""
     x = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
     options = {"epochs": 4, "batch_size": 16, "precision": "float32", "early_stopping": False}
-    return VariationalAutoencoder(
-        2,
-        architecture=Dense((8,)),
-        objective=ELBO(warm_up=1),
-        compile=compile,
-        random_state=0,
-        **(options | more),
-    ).fit(x)
+    options |= {"objective": ELBO(warm_up=1), "architecture": Dense((8,))}
+    return VariationalAutoencoder(2, compile=compile, random_state=0, **(options | more)).fit(x)
 
 
 def losses(model: VariationalAutoencoder) -> list[float]:
@@ -53,6 +47,14 @@ def test_a_compiled_step_is_the_plain_step():
         assert_allclose(a.detach().numpy(), b.detach().numpy(), atol=1e-5)
     assert "compiled" in compiled.choices_.reasons["compile"]
     assert "compile" not in plain.choices_.reasons
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
+def test_each_training_is_compiled_for_itself():
+    """Of like shapes: what was compiled for the first would fit the second."""
+    for objective in (ELBO(beta=1.0), ELBO(beta=3.0)):
+        ours, theirs = (losses(fitted(c, objective=objective, epochs=2)) for c in (True, False))
+        assert_allclose(ours, theirs, rtol=1e-5)
 
 
 def test_where_the_compiler_fails_training_goes_on(monkeypatch):

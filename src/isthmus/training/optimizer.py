@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from isthmus.training.clipping import Clipping
+from isthmus.training.compiling import compiled
 from isthmus.training.flat import FlatParameters
 
 __all__ = ["Adam"]
@@ -118,7 +119,7 @@ class _Compiled:
     def __call__(self, *given: Any) -> Any:
         try:
             if self.fast is None:
-                self.fast = torch.compile(self.plain, fullgraph=True, dynamic=True)
+                self.fast = compiled(self.plain)
             return self.fast(*given)
         except Exception:  # PyTorch tells of a failed compiler by errors of many kinds
             self.fast = self.plain

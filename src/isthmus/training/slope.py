@@ -22,6 +22,7 @@ from isthmus.models.corruption import Corruption
 from isthmus.models.draws import SharedGenerator
 from isthmus.models.objectives import Objective
 from isthmus.models.scaled import Batch, ScaledNetwork
+from isthmus.training.compiling import compiled
 from isthmus.training.flat import FlatParameters
 from isthmus.training.optimizer import Adam
 from isthmus.training.precision import MatmulPrecision
@@ -33,11 +34,7 @@ _WORTH_COMPILING = 20_000  # steps: at half a millisecond each they save the com
 
 _ALIKE = 0.05  # of the gradient's length; bfloat16 alone is some 0.01 off
 
-_TRACING = {
-    "trace_autograd_ops": True,  # the gradient's are compiled with the loss's
-    "recompile_limit": 2**62,  # however many networks a process trains, each is compiled
-    "accumulated_recompile_limit": 2**62,
-}
+_TRACING = {"trace_autograd_ops": True}  # the gradient's are compiled with the loss's
 
 
 class Step(NamedTuple):
@@ -136,12 +133,7 @@ class CompiledSlope:
 
     def _first(self, samples: Samples, generator: Generator) -> Step:
         """The compiled step, once it has been held against the plain one."""
-        self._compiled = torch.compile(
-            self._whole,
-            fullgraph=True,
-            dynamic=False,
-            options={"fallback_random": True},  # draws as without it
-        )
+        self._compiled = compiled(self._whole, fallback_random=True)  # draws as without it
         before, remembered = generator.get_state(), self.adam.memory()
         with warnings.catch_warnings(), torch._dynamo.config.patch(_TRACING):
             warnings.simplefilter("ignore")  # PyTorch's, about its own parts
