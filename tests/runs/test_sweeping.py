@@ -245,6 +245,14 @@ def test_what_was_never_held_out_is_told():
     assert found["notes"][0].startswith("Nothing was held out")
 
 
+@pytest.mark.parametrize(("epochs", "said"), [(2, ["k = 2 were still learning"]), (80, [])])
+def test_networks_that_were_still_learning_are_told_of(epochs, said):
+    ground, cells = cells_of(rank_three(80), epochs=epochs, learning_rate=0.02)
+    notes = [note for note in summarised(ground, cells)["notes"] if "learning" in note]
+    assert len(notes) == len(said)
+    assert all(text in note for text, note in zip(said, notes, strict=True))
+
+
 def test_the_smallest_k_within_one_standard_error_is_chosen():
     noise = np.random.default_rng(0).normal(size=(1, 100))
     wiggle = np.random.default_rng(1).normal(size=(1, 100))

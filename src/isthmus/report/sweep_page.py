@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from isthmus.analysis.comparison import Interval, verdict
 from isthmus.analysis.comparison import number as amount
+from isthmus.analysis.doctor.evidence import listed
 from isthmus.contracts import FloatArray
 from isthmus.report.blocks import Block, Code, Picture, Table
 from isthmus.report.keeping import keep
@@ -61,7 +62,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 def _why(found: Mapping[str, Any]) -> str:
     chosen, part, words = found["recommended"], found["chosen_on"], _WORDS[found["criterion"]]
     k, best = chosen["k"], chosen["best"]
-    take = f"Of the {found['name']} take k = {k} ({_several(found['latent'])} were tried)"
+    take = f"Of the {found['name']} take k = {k} ({listed(found['latent'], 9)} were tried)"
     where = f"{words} on the {part} part ({counted(found['samples'][part], 'sample')})"
     if k == best:
         smaller = ", and no smaller k comes within one standard error of it"
@@ -73,11 +74,6 @@ def _why(found: Mapping[str, Any]) -> str:
         f"k = {best} ({amount(standing['behind'])}{unit} behind, standard error "
         f"{amount(standing['standard_error'])})."
     )
-
-
-def _several(latent: Sequence[int]) -> str:
-    texts = list(map(str, latent))
-    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def _beside_svd(found: Mapping[str, Any]) -> list[str]:
@@ -164,7 +160,7 @@ def write_page(found: Mapping[str, Any], card: Mapping[str, Any], folder: Path) 
         again = (Code(card["command"]), *again)
     page = Page(
         title=f"{shorten(Path(found['source'] or 'data').name, 80)}: how many latents?",
-        subtitle=f"The {found['name']} and truncated SVD, of {_several(found['latent'])} latents",
+        subtitle=f"The {found['name']} and truncated SVD, of {listed(found['latent'], 9)} latents",
         summary=_tiles(found),
         sections=(
             Section("How many latents?", (*told, _READ), blocks),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.analysis.convergence import late_fall
 from isthmus.analysis.map_quality import quality
 from isthmus.analysis.maps import latent_map
 from isthmus.analysis.traversals import active_units
@@ -83,8 +84,8 @@ def measured(ground: Ground, task: Task) -> dict[str, Any]:
         nats with ``log_p_error``, its Monte-Carlo error; ``error``, mean squared),
         ``active_units`` (Burda et al. 2016; of a variational autoencoder), ``label_accuracy`` of
         the 15 nearest codes, ``trustworthiness`` of a map of at most 2,000 codes, ``epochs``,
-        ``samples`` (for each scored part, each sample's ``log_p`` and ``error``) and
-        ``warnings``.
+        ``unfinished`` (whether they ran out while the held-out loss still fell), ``samples``
+        (for each scored part, each sample's ``log_p`` and ``error``) and ``warnings``.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
@@ -128,6 +129,7 @@ class _Cell:
             "label_accuracy": self.evaluation.label_accuracy(),
             "trustworthiness": self._trust(),
             "epochs": None if history is None else len(history.rows),
+            "unfinished": history is not None and self._unfinished(history, log_p),
             "samples": {part: {"log_p": p, "error": e} for part, (p, _, e) in scored.items()},
         }
 
@@ -146,6 +148,11 @@ class _Cell:
             return None
         codes = self.evaluation.codes[self.ground.rows("train")]
         return int(active_units(codes).active.sum())
+
+    def _unfinished(self, history: Any, log_p: FloatArray | None) -> bool:
+        losses = [row["validation"]["loss"] for row in history.rows if row["validation"]]
+        ran_out = bool(losses) and history.stopped == "all epochs done"
+        return ran_out and late_fall(losses, history.best_epoch, log_p) is not None
 
     def _trust(self) -> float | None:
         codes, seed = self.evaluation.codes, self.ground.plan.seed

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.analysis.comparison import pooled_interval
+from isthmus.analysis.doctor.evidence import listed
 from isthmus.contracts import FloatArray, StrArray
 from isthmus.evaluation import MODELS
 from isthmus.sweeping.cells import Ground, Task, scored_parts
@@ -157,6 +158,12 @@ class _Summary:
         elif first == last:
             told.append(
                 f"k was chosen on the {last} part, as there is no other: its numbers favour it."
+            )
+        late = [k for k in self.ks if any(cell.get("unfinished") for cell in self.networks(k))]
+        if late:
+            told.append(
+                f"Networks of k = {listed(late)} were still learning when their epochs ran "
+                "out: more --epochs may change which k is best."
             )
         if len(self.networks(self.ks[0])) == 1:
             told.append("One seed: how far another would lead elsewhere is not known.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from isthmus.analysis.comparison import number
+from isthmus.analysis.convergence import late_fall
 from isthmus.analysis.doctor.evidence import Evidence, Finding, finite, listed
 from isthmus.contracts import BoolArray, FloatArray
 
@@ -37,15 +38,6 @@ BY_HEART = 0.7
 """Chance, 0.5 without over-fitting, that a training sample is more probable than a held-out one.
 0.7 is a gap of three quarters of the standard deviation of log p over samples; healthy fits of
 digits, pen strokes, genes and cells reached 0.66."""
-
-STEEP = 0.5
-"""Nats per sample by which the held-out loss has to fall in the last quarter of the epochs to be
-called unfinished: twice as many epochs gain about as much again, or more. A curved surface whose
-loss had fallen by 0.3 in that quarter gained 0.3 by them; digits, after a fall by 4.6, 6.4."""
-
-BESIDE = 0.02
-"""The least such fall as a share of log p's quartile range over samples: half a nat is nothing
-beside the hundreds by which large pictures differ."""
 
 FARTHEST = 100.0
 """Nats of KL divergence that no latent needs: a code 14 standard deviations from its prior."""
@@ -130,12 +122,12 @@ def _far_codes(evidence: Evidence) -> str:
 def unfinished_training(evidence: Evidence) -> Finding | None:
     """The epochs were used up while the held-out loss still fell."""
     n, best = len(evidence.history), evidence.best_epoch
-    rows = [row.get("validation") for row in evidence.history]
+    losses = [row["loss"] for each in evidence.history if (row := each.get("validation"))]
     ran_out = evidence.model != "svd" and evidence.stopped == "all epochs done"
-    if not ran_out or not all(rows) or best <= n - max(1, n // 10):
+    if not ran_out or len(losses) < n:
         return None
-    fall = _late_fall([row["loss"] for row in rows if row])
-    if not fall > max(STEEP, BESIDE * _quartile_range(evidence)):
+    fall = late_fall(losses, best, evidence.log_p_test)
+    if fall is None:
         return None
     fell = f" and fell by {number(fall)} nats per sample in the last quarter of them"
     return Finding(
@@ -147,22 +139,6 @@ def unfinished_training(evidence: Evidence) -> Finding | None:
         "SVD or with fewer latents.",
         _longer(evidence),
     )
-
-
-def _late_fall(losses: Sequence[float]) -> float:
-    """By how much the best loss ``(n,)`` improved in the last quarter; infinite for one epoch.
-
-    Example:
-        >>> _late_fall([9.0, 5.0, 3.0, 2.5])
-        0.5
-    """
-    before = losses[: len(losses) - max(1, len(losses) // 4)]
-    return min(before, default=math.inf) - min(losses)
-
-
-def _quartile_range(evidence: Evidence) -> float:
-    values = finite(evidence.log_p_test) if evidence.log_p_test is not None else np.empty(0)
-    return float(np.subtract(*np.quantile(values, (0.75, 0.25)))) if len(values) else 0.0
 
 
 def _longer(evidence: Evidence) -> str:
