@@ -49,11 +49,12 @@ long as pythae. Of a compiled step in bfloat16 half are matrix products. What he
 the copy to bfloat16 and a gradient in bfloat16 as one compiled kernel: a sixth of the step, which
 was 0.39 of pythae's before. The share of scvi-tools' time was 0.28 in one race, 0.30 in another.
 Without effect: the gradient's norm within the step's graph, biases added apart from the products.
-The goals were set on another machine, with half of this one's speed in float32 products (90
-GFLOP/s a core; pythae 6.0 s, scvi-tools 7.1, isthmus 4.4 and 2.8). There the first five ratios are
+A later race on a slower machine, much like the one of the goals (products in float32 at 90 GFLOP/s
+a core; pythae 6.0 s, scvi-tools 7.1, isthmus compiled 4.4 and 2.8), gave for the first five ratios
 0.71, 0.94, 0.48, 0.43 and 0.40, so that three goals are missed, by a profile of a bfloat16 step of
 4.4 ms: products 2.4 (at three quarters of their peak), other kernels 0.7, Adam 0.5, the norm and
-gathering of the gradient 0.2, dispatch 0.6. The remedy tried there: PyTorch no longer asks before
+gathering of the gradient 0.2, dispatch 0.6. The remedy tried: PyTorch no longer asks before
 each call whether anything has changed, which took 6 % off both compiled times; the table above is
-from before that. On an older machine still the first, third and fifth were 0.72, 0.56 and 0.31.""",
+from before that. On an older machine still the ratios to pythae were 0.72, 0.56 and, in batches of
+512, 0.31.""",
 )
