@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,26 +23,29 @@ beside the hundreds by which large pictures differ."""
 
 
 def late_fall(
-    losses: Sequence[float], best: int, scores: FloatArray | None = None
+    rows: Sequence[Mapping[str, Any]], stopped: str, best: int, scores: FloatArray | None = None
 ) -> float | None:
     """By how much the held-out loss fell in the last quarter of a training whose epochs ran out.
 
     Args:
-        losses: of each epoch, nats per sample.
+        rows: of each epoch; ``validation`` holds its ``loss``, nats per sample.
+        stopped: why training ended.
         best: the epoch of the weights that were kept, from 1.
         scores: log p of held-out samples ``(m,)``; beside their spread a fall may be nothing.
 
     Returns:
-        None where training had ended well: the best epoch was not among the last, or the fall is
-        small. Infinite after one epoch.
+        None where training had ended well: of itself, or the best epoch was not among the last, or
+        the fall is small; and where nothing was held out. Infinite after one epoch.
 
     Example:
-        >>> late_fall([9.0, 5.0, 3.0, 2.25], 4)
+        >>> rows = [{"validation": {"loss": loss}} for loss in (9.0, 5.0, 3.0, 2.25)]
+        >>> late_fall(rows, "all epochs done", best=4)
         0.75
-        >>> late_fall([9.0, 5.0, 3.0, 2.75], 4)
+        >>> late_fall(rows, "interrupted", best=4)
     """
-    n = len(losses)
-    if best <= n - max(1, n // 10):
+    n = len(rows)
+    losses = [row["loss"] for each in rows if (row := each.get("validation"))]
+    if stopped != "all epochs done" or len(losses) < n or best <= n - max(1, n // 10):
         return None
     before = losses[: n - max(1, n // 4)]
     fall = min(before, default=math.inf) - min(losses)

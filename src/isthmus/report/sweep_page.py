@@ -62,7 +62,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 def _why(found: Mapping[str, Any]) -> str:
     chosen, part, words = found["recommended"], found["chosen_on"], _WORDS[found["criterion"]]
     k, best = chosen["k"], chosen["best"]
-    take = f"Of the {found['name']} take k = {k} ({listed(found['latent'], 9)} were tried)"
+    take = f"Of the {found['name']} take k = {k} ({_all(found['latent'])} were tried)"
     where = f"{words} on the {part} part ({counted(found['samples'][part], 'sample')})"
     if k == best:
         smaller = ", and no smaller k comes within one standard error of it"
@@ -74,6 +74,10 @@ def _why(found: Mapping[str, Any]) -> str:
         f"k = {best} ({amount(standing['behind'])}{unit} behind, standard error "
         f"{amount(standing['standard_error'])})."
     )
+
+
+def _all(latent: Sequence[int]) -> str:
+    return listed(latent, len(latent))
 
 
 def _beside_svd(found: Mapping[str, Any]) -> list[str]:
@@ -160,7 +164,7 @@ def write_page(found: Mapping[str, Any], card: Mapping[str, Any], folder: Path) 
         again = (Code(card["command"]), *again)
     page = Page(
         title=f"{shorten(Path(found['source'] or 'data').name, 80)}: how many latents?",
-        subtitle=f"The {found['name']} and truncated SVD, of {listed(found['latent'], 9)} latents",
+        subtitle=f"The {found['name']} and truncated SVD, of {_all(found['latent'])} latents",
         summary=_tiles(found),
         sections=(
             Section("How many latents?", (*told, _READ), blocks),

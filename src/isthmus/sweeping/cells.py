@@ -129,7 +129,8 @@ class _Cell:
             "label_accuracy": self.evaluation.label_accuracy(),
             "trustworthiness": self._trust(),
             "epochs": None if history is None else len(history.rows),
-            "unfinished": history is not None and self._unfinished(history, log_p),
+            "unfinished": history is not None
+            and late_fall(history.rows, history.stopped, history.best_epoch, log_p) is not None,
             "samples": {part: {"log_p": p, "error": e} for part, (p, _, e) in scored.items()},
         }
 
@@ -148,11 +149,6 @@ class _Cell:
             return None
         codes = self.evaluation.codes[self.ground.rows("train")]
         return int(active_units(codes).active.sum())
-
-    def _unfinished(self, history: Any, log_p: FloatArray | None) -> bool:
-        losses = [row["validation"]["loss"] for row in history.rows if row["validation"]]
-        ran_out = bool(losses) and history.stopped == "all epochs done"
-        return ran_out and late_fall(losses, history.best_epoch, log_p) is not None
 
     def _trust(self) -> float | None:
         codes, seed = self.evaluation.codes, self.ground.plan.seed

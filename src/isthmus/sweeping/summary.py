@@ -162,8 +162,8 @@ class _Summary:
         late = [k for k in self.ks if any(cell.get("unfinished") for cell in self.networks(k))]
         if late:
             told.append(
-                f"Networks of k = {listed(late)} were still learning when their epochs ran "
-                "out: more --epochs may change which k is best."
+                f"Networks of k = {listed(late, len(late))} were still learning when their "
+                "epochs ran out: more --epochs may change which k is best."
             )
         if len(self.networks(self.ks[0])) == 1:
             told.append("One seed: how far another would lead elsewhere is not known.")

@@ -122,12 +122,8 @@ def _far_codes(evidence: Evidence) -> str:
 def unfinished_training(evidence: Evidence) -> Finding | None:
     """The epochs were used up while the held-out loss still fell."""
     n, best = len(evidence.history), evidence.best_epoch
-    losses = [row["loss"] for each in evidence.history if (row := each.get("validation"))]
-    ran_out = evidence.model != "svd" and evidence.stopped == "all epochs done"
-    if not ran_out or len(losses) < n:
-        return None
-    fall = late_fall(losses, best, evidence.log_p_test)
-    if fall is None:
+    fall = late_fall(evidence.history, evidence.stopped, best, evidence.log_p_test)
+    if evidence.model == "svd" or fall is None:
         return None
     fell = f" and fell by {number(fall)} nats per sample in the last quarter of them"
     return Finding(
