@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from isthmus.training import optimizer
 from isthmus.training.clipping import Clipping
+from isthmus.training.compiling import compiled
 from isthmus.training.flat import FlatParameters
 from isthmus.training.optimizer import Adam
 
@@ -46,20 +46,27 @@ def made(flat: FlatParameters, **more: Any) -> Adam:
     return adam
 
 
-def stepped(adam: Adam, slopes: list[torch.Tensor], judged: bool) -> None:
+def stepped(adam: Adam, slopes: list[torch.Tensor], how: str) -> None:
+    """Plainly, or compiled: by parameters as on a processor, or all at once as on a GPU."""
+    step: Any = adam.step
+    if how != "plain":
+        adam._memory = adam._pieces(whole=how == "whole")
+        step = compiled(adam.traced)
     for slope in slopes:
-        adam.step(slope, adam.judged(slope) if judged else None)
+        step(adam.flat.parts(slope))
 
 
-judgements = pytest.mark.parametrize("judged", [False, pytest.param(True, marks=needs_compiler)])
+ways = pytest.mark.parametrize(
+    "how", ["plain", *(pytest.param(how, marks=needs_compiler) for how in ("pieces", "whole"))]
+)
 
 
-@judgements
+@ways
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_steps_are_those_of_torch(dtype, judged):
+def test_steps_are_those_of_torch(dtype, how):
     flat = FlatParameters(network(), dtype)
     slopes = gradients(len(flat.values))
-    if judged:  # as a compiled step gives them
+    if how != "plain":  # as a compiled step gives them
         slopes = [slope.to(dtype) for slope in slopes]
     limit = float(max(slope.float().norm() for slope in slopes[:3])) * 1.001
     long, bad = slopes[3] * 4, torch.full_like(slopes[4], float("nan"))
@@ -67,44 +74,20 @@ def test_steps_are_those_of_torch(dtype, judged):
     plain = [slope.float() for slope in (*slopes[:3], slopes[5])]
     whole = expected(flat.values, [*plain[:3], cut, plain[3]])
     adam = made(flat, longest=limit)
-    stepped(adam, [*slopes[:3], long, bad, slopes[5]], judged)
+    stepped(adam, [*slopes[:3], long, bad, slopes[5]], how)
     assert adam.steps.item() == 5
     assert torch.allclose(flat.values, whole, atol=1e-6)
-    if flat.lowered is not None:
-        assert torch.equal(flat.lowered, flat.values.to(dtype))
+    for used, exact in zip(flat.parameters, flat.parts(flat.values), strict=True):
+        assert torch.equal(used, exact.to(used.dtype))
 
 
-@judgements
-def test_it_goes_on_from_what_it_remembers(judged):
+@ways
+def test_it_goes_on_from_what_it_remembers(how):
     flat = FlatParameters(network())
     slopes = gradients(len(flat.values))
     whole = expected(flat.values, slopes)
     before, after = made(flat), made(flat)
-    stepped(before, slopes[:3], judged)
+    stepped(before, slopes[:3], how)
     after.restore({name: tensor.clone() for name, tensor in before.state().items()})
-    stepped(after, slopes[3:], judged)
-    assert torch.allclose(flat.values, whole, atol=1e-6)
-
-
-def test_what_a_judgement_changes_is_remembered():
-    flat = FlatParameters(network())
-    adam, (slope, *_) = made(flat, longest="auto"), gradients(len(flat.values))
-    adam.judged(slope)
-    known = adam.memory()
-    adam.judged(slope * 2)
-    assert adam.steps.item() == 2
-    adam.remember(known)
-    assert adam.steps.item() == 1
-    assert adam.clipping.mean.item() == pytest.approx(slope.norm().item(), rel=1e-5)
-
-
-def test_without_a_working_compiler_the_steps_are_the_same(monkeypatch):
-    def broken(*_: object) -> None:
-        raise RuntimeError("no compiler")
-
-    monkeypatch.setattr(optimizer.torch, "compile", lambda *_, **__: broken)
-    flat = FlatParameters(network(), torch.bfloat16)
-    slopes = [slope.bfloat16() for slope in gradients(len(flat.values))]
-    whole = expected(flat.values, [slope.float() for slope in slopes])
-    stepped(made(flat), slopes, judged=True)
+    stepped(after, slopes[3:], how)
     assert torch.allclose(flat.values, whole, atol=1e-6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import isthmus
 from isthmus.training import loop
@@ -19,9 +18,9 @@ class _Paced(Adam):
 
     pace: Pace = staticmethod(lambda: None)
 
-    def step(self, *given: Any) -> None:
+    def at(self, rate: float) -> None:
         self.pace()
-        super().step(*given)
+        super().at(rate)
 
 
 def keep_pace(pace: Pace) -> None:

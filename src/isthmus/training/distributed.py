@@ -31,7 +31,7 @@ from isthmus.sharing import Compute, by_units, computed, units
 from isthmus.sharing import joined as joined_rows
 from isthmus.training.parting import Parting, lost
 from isthmus.training.samples import Samples
-from isthmus.training.slope import Slope, Step
+from isthmus.training.slope import Gradient, Slope
 
 __all__ = ["ALONE", "SharedSlope", "Team", "joined", "take_gpu"]
 
@@ -214,17 +214,18 @@ class SharedSlope:
         self.slope, self.team = slope, team
         self.alone = self.adding = 0.0  # seconds of this process's own work, and of the sums
 
-    def __call__(self, samples: Samples, generator: SharedGenerator, epoch: int) -> Step:
+    def __call__(self, samples: Samples, generator: SharedGenerator, epoch: int) -> Gradient:
         """As of the plain one, of all shares."""
         start = time.perf_counter()
+        flat = self.slope.flat
         with self.team.sharing(generator, len(samples.x)) as (share, weight):
-            parts, gradient, _ = self.slope(samples.take(share), generator, epoch)
-        message = torch.cat([gradient, torch.stack(list(parts.values()))]) * weight
+            names, losses, gradients = self.slope(samples.take(share), generator, epoch)
+        message = torch.cat([flat.gather(gradients), losses]) * weight
         ready = time.perf_counter()
-        gradient, values = self.team.sum(message).split([len(gradient), len(parts)])
+        gradient, losses = self.team.sum(message).split([len(flat.values), len(losses)])
         self.alone += ready - start
         self.adding += time.perf_counter() - ready
-        return Step(dict(zip(parts, values, strict=True)), gradient)
+        return Gradient(names, losses, flat.parts(gradient))
 
     def in_vain(self) -> str | None:
         """Why one process would have been faster, if it would have been; on processors.

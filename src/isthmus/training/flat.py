@@ -31,26 +31,28 @@ class FlatParameters:
         self.values = torch.cat([p.detach().flatten() for p in self.parameters])
         self.lowered = None if dtype == self.values.dtype else self.values.to(dtype)
         self._gradient = torch.zeros_like(self.values)
-        self._compact = self._gradient if self.lowered is None else self._gradient.to(dtype)
-        self._gradients = _views(self._gradient, self.parameters)
-        self._exact = _views(self.values, self.parameters)
+        self._gradients = self.parts(self._gradient)
+        self._exact = self.parts(self.values)
         self._used = self._exact
         if self.lowered is not None:
             many = len(matrices)
-            self._used = _views(self.lowered, self.parameters)[:many] + self._exact[many:]
+            self._used = self.parts(self.lowered)[:many] + self._exact[many:]
         self._show(self._used)
 
     def gather(self, gradients: Sequence[Tensor]) -> Tensor:
-        """The gradient of all values, ``(p,)``, from those of the parameters.
-
-        Compiled, it is in the lower precision, in which nearly all of it was calculated.
-        """
-        if torch.compiler.is_compiling():  # it would copy all the rest with each view it writes
-            dtype = self._compact.dtype
-            flat = [gradient.flatten().to(dtype) for gradient in gradients]
-            return torch.cat(flat, out=self._compact)
+        """The gradient of all values, ``(p,)``, from those of the parameters."""
         torch._foreach_copy_(self._gradients, list(gradients))
         return self._gradient
+
+    def parts(self, flat: Tensor) -> list[Tensor]:
+        """Of a tensor like the values, ``(p,)``, what belongs to each parameter, as views."""
+        pieces = flat.split([p.numel() for p in self.parameters])
+        return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
+
+    def memory(self) -> list[list[Tensor]]:
+        """Of each parameter: the parameter itself, and before it its values where it is a copy."""
+        pairs = zip(self._exact, self.parameters, strict=True)
+        return [[p] if p.dtype == values.dtype else [values, p] for values, p in pairs]
 
     def refresh(self) -> None:
         """After the values have changed."""
@@ -73,8 +75,3 @@ class FlatParameters:
     def _show(self, tensors: Sequence[Tensor]) -> None:
         for parameter, tensor in zip(self.parameters, tensors, strict=True):
             parameter.data = tensor
-
-
-def _views(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    pieces = flat.split([p.numel() for p in parameters])
-    return [piece.view(p.shape) for piece, p in zip(pieces, parameters, strict=True)]

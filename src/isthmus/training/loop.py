@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,8 @@ from isthmus.training.precision import MatmulPrecision
 from isthmus.training.processor import flushed_denormals, suited_threads
 from isthmus.training.samples import Samples, Source
 from isthmus.training.settings import Settings
-from isthmus.training.slope import CompiledSlope, Slope, Steps, worth_compiling
+from isthmus.training.slope import Slope
+from isthmus.training.steps import CompiledSteps, Steps, worth_compiling
 
 __all__ = ["INTERRUPTED", "Hooks", "Samples", "Trainer", "evaluate"]
 
@@ -78,12 +79,11 @@ class _Epoch:
     losses: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     done: int = 0
 
-    def add(self, parts: Mapping[str, Tensor], steps: int) -> None:
+    def add(self, names: Sequence[str], losses: Tensor, steps: int) -> None:
         """Note the parts of one of so many steps."""
         if not self.done:
-            self.names, first = list(parts), next(iter(parts.values()))
-            self.losses = first.new_zeros(steps, len(parts))
-        torch.stack(list(parts.values()), out=self.losses[self.done])
+            self.names, self.losses = list(names), losses.new_zeros(steps, len(names))
+        self.losses[self.done] = losses
         self.done += 1
 
 
@@ -123,11 +123,11 @@ class Trainer:
         self.slope = Slope(network, objective, corruption, self.precision, self.flat)
         self.clipping = Clipping(settings.clip, device)
         self.adam = Adam(self.flat, settings.adam_epsilon, self.clipping)
-        self.steps: Steps = self.slope
+        self.steps = Steps(self.slope, self.adam)
         if hooks.team.size > 1:
-            self.steps = SharedSlope(self.slope, hooks.team)
+            self.steps = Steps(SharedSlope(self.slope, hooks.team), self.adam)
         elif self._compiles():
-            self.steps = CompiledSlope(self.slope, self.adam, settings.batch_size)
+            self.steps = CompiledSteps(self.slope, self.adam, settings.batch_size)
         self.best = self.flat.values.clone()
         self.generator = SharedGenerator(device)
         self.generator.manual_seed(settings.seed)
@@ -142,7 +142,7 @@ class Trainer:
     @property
     def compiled(self) -> bool:
         """Whether the training step is compiled, so far without a fault."""
-        return isinstance(self.steps, CompiledSlope) and self.steps.works
+        return isinstance(self.steps, CompiledSteps) and self.steps.works
 
     def run(self) -> History:
         """Train until the epochs, the patience or the user end it; restore the best weights.
@@ -261,9 +261,7 @@ class Trainer:
         for start in starts[way.done :]:
             self._schedule(epoch, start / n)
             self.adam.at(self.learning_rate)
-            step = self.steps(next(batches), self.generator, epoch)
-            way.add(step.parts, len(starts))
-            self.adam.step(step.gradient, step.numbers)
+            way.add(*self.steps(next(batches), self.generator, epoch), len(starts))
             self._tell(epoch, min(start + size, n))
             if self._interrupted_within(way):
                 return None
@@ -397,7 +395,8 @@ class Trainer:
             self._kept.save(self._rescued, passing=True)
 
     def _judge_team(self) -> None:
-        shared = self.steps if isinstance(self.steps, SharedSlope) else None
+        slope = self.steps.slope
+        shared = slope if isinstance(slope, SharedSlope) else None
         if shared is not None and shared.team.leads and (told := shared.in_vain()) is not None:
             warnings.warn(told, IsthmusWarning, stacklevel=3)
 

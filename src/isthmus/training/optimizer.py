@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
 from isthmus.training.clipping import Clipping
-from isthmus.training.compiling import compiled
 from isthmus.training.flat import FlatParameters
 
 __all__ = ["Adam"]
@@ -33,7 +31,7 @@ class Adam:
         self.steps = torch.zeros((), device=flat.values.device)
         self.rate = 0.0
         self._known_rate = torch.zeros((), dtype=torch.float64, device=flat.values.device)
-        self._move = _Compiled(_moved)
+        self._memory = self._pieces(whole=flat.values.is_cuda)
 
     def state(self) -> dict[str, Tensor]:
         """What it remembers, by name."""
@@ -44,53 +42,24 @@ class Adam:
         for name, mine in self.state().items():
             mine.copy_(tensors[name])
 
+    def gradient_since(self, mean: Tensor) -> Tensor:
+        """The one, ``(p,)``, by which a step has changed the mean, as long as that counts it."""
+        return (self.mean - _FIRST * mean) / (1 - _FIRST)
+
     def at(self, rate: float) -> None:
         """Of learning, from here on."""
         if rate != self.rate:
             self.rate = rate
             self._known_rate.fill_(rate)
 
-    def memory(self) -> list[Tensor]:
-        """A copy of what :meth:`judged` changes."""
-        return [self.steps.clone(), self.clipping.mean.clone()]
-
-    def remember(self, memory: list[Tensor]) -> None:
-        """Take what was remembered back."""
-        for mine, known in zip((self.steps, self.clipping.mean), memory, strict=True):
-            mine.copy_(known)
-
-    def judged(self, gradient: Tensor) -> Tensor:
-        """What a step of a gradient ``(p,)`` depends on, counting it: for a compiled step.
-
-        Nothing of it is read by the host, so that it is calculated with the gradient.
-        """
-        excess, bad = self.clipping.unread(gradient.float().square().sum().sqrt())
-        done = (self.steps + 1).double()
-        rate = self._known_rate / (1 - _FIRST**done)
-        root = torch.rsqrt(1 - _SECOND**done)
-        epsilon = torch.full_like(root, self.epsilon)
-        scale = torch.ones_like(root) if excess is None else 1 / excess.double()
-        self.steps.add_(1 - bad)
-        return torch.stack([rate, root, epsilon, scale, bad.double()]).float()
-
-    def step(self, gradient: Tensor, numbers: Tensor | None = None) -> None:
-        """Move the parameters.
-
-        Args:
-            gradient: ``(p,)``.
-            numbers: of :meth:`judged`; None: the gradient is judged here.
-        """
-        if numbers is None:
-            norm = torch.linalg.vector_norm(gradient, dtype=self.mean.dtype)
-            self._plain(gradient, *self.clipping(norm))
-        else:
-            flat = self.flat
-            self._move(flat.values, flat.lowered, gradient, self.mean, self.square, numbers)
-
-    def _plain(self, gradient: Tensor, excess: Tensor | None, bad: Tensor | None) -> None:
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Move the parameters by the gradient of each."""
+        gradient = self.flat.gather(gradients)
+        norm = torch.linalg.vector_norm(gradient, dtype=self.mean.dtype)
+        excess, bad = self.clipping(norm)
         adam(
             [self.flat.values],
-            [gradient.float()],
+            [gradient],
             [self.mean],
             [self.square],
             [],
@@ -108,40 +77,52 @@ class Adam:
         )
         self.flat.refresh()
 
+    @torch.no_grad()
+    def traced(self, gradients: Sequence[Tensor]) -> None:
+        """The same for a compiler: nothing is read by the host, the memory passed through once.
 
-class _Compiled:
-    """A function by TorchInductor, or as it is where that fails."""
+        Each gradient is read where it lies, except on a GPU, whose time is that of launching
+        kernels.
+        """
+        if len(self._memory) == 1:
+            gradients = [torch.cat([gradient.flatten().float() for gradient in gradients])]
+        norm = torch.stack([g.float().square().sum() for g in gradients]).sum().sqrt()
+        excess, bad = self.clipping.unread(norm)
+        self.steps.add_(1 - bad)
+        done = self.steps.double()
+        rate = self._known_rate / (1 - _FIRST**done)
+        root = torch.rsqrt(1 - _SECOND**done)
+        scale = torch.ones_like(root) if excess is None else 1 / excess.double()
+        epsilon = torch.full_like(root, self.epsilon)
+        numbers = torch.stack([rate, root, epsilon, scale, bad.double()]).float()  # written once
+        for gradient, memory in zip(gradients, self._memory, strict=True):
+            _move(numbers, gradient, *memory)
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.plain = function
-        self.fast: Any = None
-
-    def __call__(self, *given: Any) -> Any:
-        try:
-            if self.fast is None:
-                self.fast = compiled(self.plain)
-            return self.fast(*given)
-        except Exception:  # PyTorch tells of a failed compiler by errors of many kinds
-            self.fast = self.plain
-            return self.plain(*given)
+    def _pieces(self, whole: bool) -> list[tuple[Tensor, ...]]:
+        """What a step changes: of each parameter, or of all."""
+        flat = self.flat
+        if whole:
+            lowered = [] if flat.lowered is None else [flat.lowered]
+            return [(self.mean, self.square, flat.values, *lowered)]
+        moments = zip(flat.parts(self.mean), flat.parts(self.square), flat.memory(), strict=True)
+        return [(mean, square, *memory) for mean, square, memory in moments]
 
 
-def _moved(
-    values: Tensor,
-    lowered: Tensor | None,
+def _move(
+    numbers: Tensor,
     gradient: Tensor,
     mean: Tensor,
     square: Tensor,
-    numbers: Tensor,
+    values: Tensor,
+    lowered: Tensor | None = None,
 ) -> None:
-    """Adam's step, in place, unless it is to be left out: one pass through the memory."""
+    """Adam's step, in place, unless it is to be left out."""
     rate, root, epsilon, scale, bad = numbers.unbind()
     out = bad > 0
     slope = gradient.float() * scale
     first = torch.where(out, mean, torch.lerp(mean, slope, 1 - _FIRST))
     second = torch.where(out, square, _SECOND * square + (1 - _SECOND) * slope**2)
-    step = rate * first / (second.sqrt() * root + epsilon)
-    moved = torch.where(out, values, values - step)
+    moved = torch.where(out, values, values - rate * first / (second.sqrt() * root + epsilon))
     mean.copy_(first)
     square.copy_(second)
     values.copy_(moved)
