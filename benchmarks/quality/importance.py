@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ from isthmus import (
 )
 from isthmus.analysis.comparison import paired_difference
 from isthmus.models import objectives
+from isthmus.training.loop import Hooks
 from isthmus.training.settings import Settings
 
 IWAE = ImportanceWeighted(50)
@@ -124,6 +126,7 @@ def fitted(
     if not (arguments.published or arguments.epochs):
         each = _seconds_an_epoch(arguments, name, train[:TRIAL]) * 55_000 / TRIAL
         epochs = max(1, int(60 * arguments.minutes / each))
+        print(f"{name}: {each:.1f} s an epoch, {epochs} epochs", file=sys.stderr, flush=True)
     start, wall = time.process_time(), time.perf_counter()
     network = model(arguments, name, epochs).fit(train[:55_000], validation=validation)
     times = [time.process_time() - start, time.perf_counter() - wall]
@@ -143,13 +146,16 @@ def fitted(
 
 
 def _seconds_an_epoch(arguments: argparse.Namespace, name: str, some: Dataset) -> float:
-    """Processor seconds of one more epoch, without those of starting."""
-    times = []
-    for epochs in (1, 1, 3):  # the first warms up
-        start = time.process_time()
-        model(arguments, name, epochs).fit(some, validation=some[: TRIAL // 11])
-        times.append(time.process_time() - start)
-    return (times[2] - times[1]) / 2
+    """Processor seconds of one more epoch, without those of starting and of compiling."""
+    ends: list[float] = []
+
+    def noted() -> bool:
+        ends.append(time.process_time())
+        return False
+
+    hooks = Hooks(interrupted=noted)  # asked before the first epoch, and after every one
+    model(arguments, name, 8).fit(some, validation=some[: TRIAL // 11], hooks=hooks)
+    return float(np.median(np.diff(ends)[1:]))
 
 
 def told(path: Path) -> dict[str, Any]:
