@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from torch import nn
 
 from isthmus.errors import IsthmusWarning
@@ -18,7 +19,9 @@ from isthmus.estimators import VariationalAutoencoder
 from isthmus.models.corruption import GaussianNoise
 from isthmus.models.networks import Dense
 from isthmus.models.objectives import ELBO
+from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.clipping import Clipping
+from isthmus.training.loop import Hooks
 from isthmus.training.steps import worth_compiling
 
 CPU = torch.device("cpu")
@@ -57,6 +60,19 @@ def test_each_training_is_compiled_for_itself():
         assert_allclose(ours, theirs, rtol=1e-5)
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
+def test_a_compiled_training_that_goes_on_later_ends_with_the_same_bytes(tmp_path):
+    x = np.random.default_rng(0).normal(size=(96, 6)).astype(np.float32)
+    model = VariationalAutoencoder(
+        2, architecture=Dense((8,)), epochs=4, batch_size=16, compile=True, random_state=0
+    )
+    asked = iter([False, False, True])
+    begun = Hooks(Checkpoints(tmp_path), interrupted=lambda: next(asked))
+    assert len(clone(model).fit(x, validation=x, hooks=begun).history_.rows) == 2
+    later = clone(model).fit(x, validation=x, hooks=Hooks(Checkpoints(tmp_path)))
+    assert later.history_.rows == clone(model).fit(x, validation=x).history_.rows
+
+
 def test_where_the_compiler_fails_training_goes_on(monkeypatch):
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no such compiler\nand much more")
@@ -80,9 +96,8 @@ def test_compiled_steps_other_than_the_plain_ones_are_not_made(monkeypatch):
     monkeypatch.setattr(torch, "compile", wrong)
     with pytest.warns(IsthmusWarning, match=r"its gradient is 10\.0% off"):
         compiled = fitted(True, objective=ELBO())
-    assert losses(compiled) == losses(
-        fitted(False, objective=ELBO())
-    )  # the step tried was taken back
+    plain = fitted(False, objective=ELBO())
+    assert losses(compiled) == losses(plain)  # the step that was tried is taken back
     assert "compile" not in compiled.choices_.reasons
 
 

@@ -80,38 +80,49 @@ class CompiledSteps(Steps):
         if not (self.works and whole and epoch >= self.slope.objective.settled):
             return super().__call__(samples, generator, epoch)
         try:
-            if self._compiled is not None:
-                return self._fast(samples, generator)
-            tried = self._tried(samples, generator)
+            step = self._fast if self._compiled is not None else self._first
+            return step(samples, generator)
         except Exception as error:
             self._give_up(next(iter(str(error).splitlines()), type(error).__name__))
-            return super().__call__(samples, generator, epoch)
-        before = self.adam.mean.clone()
-        losses = super().__call__(samples, generator, epoch)
-        plain = self.adam.gradient_since(before)
-        off = (tried - plain).norm() / plain.norm()
-        if not off <= _ALIKE:
-            self._give_up(f"its gradient is {float(off):.1%} off")
-        return losses
+        return super().__call__(samples, generator, epoch)
 
-    def _tried(self, samples: Samples, generator: SharedGenerator) -> Tensor:
-        """The gradient of a compiled step, which is then taken back."""
+    def _first(self, samples: Samples, generator: SharedGenerator) -> Losses:
+        """The compiled step, held against the plain one; of both only this one is made.
+
+        So that a training which goes on later makes the steps that it would have made.
+        """
         from isthmus.training.compiling import compiled  # a second that others need not wait
 
         self._compiled = compiled(self._whole, fallback_random=True)  # draws as without it
         adam, mean = self.adam, self.adam.mean.clone()
-        changed = [adam.flat.values, *adam.state().values(), adam.clipping.mean]
-        before, drawn = [tensor.clone() for tensor in changed], generator.get_state()
-        try:
+        with self._taken_back(generator):
+            super().__call__(samples, generator, self.slope.objective.settled)
+            plain = adam.gradient_since(mean)
+        with self._taken_back(generator, always=False):
             with warnings.catch_warnings(), torch._dynamo.config.patch(_TRACING):
                 warnings.simplefilter("ignore")  # PyTorch's, about its own parts
-                self._fast(samples, generator)
-            return adam.gradient_since(mean)
+                losses = self._fast(samples, generator)
+            off = (adam.gradient_since(mean) - plain).norm() / plain.norm()
+            if not off <= _ALIKE:
+                raise RuntimeError(f"its gradient is {float(off):.1%} off")
+        return losses
+
+    @contextmanager
+    def _taken_back(self, generator: SharedGenerator, *, always: bool = True) -> Iterator[None]:
+        """What a step changes is as it was before, always or only after an error."""
+        adam, drawn = self.adam, generator.get_state()
+        changed = [adam.flat.values, *adam.state().values(), adam.clipping.mean]
+        before = [tensor.clone() for tensor in changed]
+        made = False
+        try:
+            yield
+            made = True
         finally:
-            for tensor, known in zip(changed, before, strict=True):
-                tensor.copy_(known)
-            adam.flat.refresh()
-            generator.set_state(drawn)
+            if always or not made:
+                for tensor, known in zip(changed, before, strict=True):
+                    tensor.copy_(known)
+                adam.flat.refresh()
+                generator.set_state(drawn)
 
     def _give_up(self, cause: str) -> None:
         self.works = False
