@@ -22,6 +22,7 @@ from isthmus.models.objectives import ELBO
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.clipping import Clipping
 from isthmus.training.loop import Hooks
+from isthmus.training.slope import Gradient, Slope
 from isthmus.training.steps import worth_compiling
 
 CPU = torch.device("cpu")
@@ -101,6 +102,20 @@ def test_compiled_steps_other_than_the_plain_ones_are_not_made(monkeypatch):
     assert "compile" not in compiled.choices_.reasons
 
 
+def test_a_first_gradient_of_length_zero_is_no_other_than_the_plain_one(monkeypatch):
+    def flat(*args: Any) -> Gradient:
+        found = slope(*args)
+        return found._replace(parameters=[torch.zeros_like(g) for g in found.parameters])
+
+    def uncompiled(plain: Any, **_: Any) -> Any:
+        return lambda samples, _, epoch: plain(samples, torch.default_generator, epoch)
+
+    slope = Slope.__call__
+    monkeypatch.setattr(Slope, "__call__", flat)
+    monkeypatch.setattr(torch, "compile", uncompiled)
+    assert "compiled" in fitted(True, objective=ELBO()).choices_.reasons["compile"]
+
+
 @pytest.mark.parametrize(
     ("network", "steps", "device", "worth"),
     [
@@ -129,7 +144,7 @@ def test_on_a_gpu_the_compiler_needs_triton(monkeypatch):
     assert not worth_compiling(nn.Linear(2, 2), 10**6, torch.device("cuda"))
 
 
-NORMS = (2.0, 4.0, 100.0, math.nan, 3.0)
+NORMS = (0.0, 2.0, 4.0, 100.0, math.nan, 3.0)
 
 
 @pytest.mark.parametrize("on_host", [True, False])
@@ -142,8 +157,8 @@ def test_a_gradient_four_times_the_running_mean_is_cut(on_host):
         cut.append((1.0 if excess is None else excess.item(), bad is not None and bool(bad)))
     second = 2 + 0.02 * 2  # the mean after 2 and 4
     third = second + 0.02 * 3 * second  # 100 counts as four means
-    assert_allclose([c[0] for c in cut], [1, 1, 100 / (4 * second), 1, 1], rtol=1e-6)
-    assert [c[1] for c in cut] == [False, False, False, True, False]
+    assert_allclose([c[0] for c in cut], [1, 1, 1, 100 / (4 * second), 1, 1], rtol=1e-6)
+    assert [c[1] for c in cut] == [False, False, False, False, True, False]
     assert clipping.mean.item() == pytest.approx(third + 0.02 * (3 - third), rel=1e-6)
 
 

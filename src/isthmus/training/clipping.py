@@ -37,8 +37,8 @@ class Clipping:
     def _read(self, norm: float) -> tuple[Tensor | None, Tensor | None]:
         if not math.isfinite(norm):
             return None, torch.ones(())
-        excess = norm / self._limit(norm)
-        return (torch.tensor(excess), torch.zeros(())) if excess > 1 else (None, None)
+        limit = self._limit(norm)
+        return (torch.tensor(norm / limit), torch.zeros(())) if norm > limit else (None, None)
 
     def _limit(self, norm: float) -> float:
         if self.longest != "auto":

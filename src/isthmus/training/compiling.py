@@ -61,6 +61,6 @@ def _own(function: Any) -> Any:
     if isinstance(function, MethodType):
         return MethodType(_own(function.__func__), function.__self__)
     code, known = function.__code__.replace(), function.__globals__
-    return FunctionType(
-        code, known, function.__name__, function.__defaults__, function.__closure__
-    )
+    own = FunctionType(code, known, function.__name__, function.__defaults__, function.__closure__)
+    own.__kwdefaults__ = function.__kwdefaults__
+    return own
