@@ -45,15 +45,14 @@ RACE = Race(
     ),
     """\
 The goals for Lightning and scvi-tools were set on a machine where they take 1.3 and 1.7 times as
-long as pythae; here they take 0.9 and 1.1 times as long, and both goals are missed. The whole
-compiled step, Adam included, is one graph: it reads gradients where the products wrote them, adds
-biases with what follows, and calls its kernels from C++. On another Intel machine with AMX
-(products at 140 GFLOP/s in float32, at 960 in bfloat16) that took the six ratios from 0.59, 0.96,
-0.47, 0.42, 0.37 and 0.30 to 0.52, 0.80, 0.39, 0.37, 0.32 and 0.29, at the same losses. Of a
-bfloat16 step of 3.5 ms the 17 products take 2.1 there, each bringing its matrices into AMX's
-layout first, Adam and the norm 0.6, other kernels 0.5, calls and the batch's gathering 0.3; the
-goal for scvi-tools would be 3.1. On a machine like that of the goals (an AMD EPYC, float32 at 90
-GFLOP/s a core) it took the first five from 0.71, 0.94, 0.48, 0.43 and 0.40 to 0.63, 0.80, 0.42,
-0.40 and 0.35, at 0.29 for batches of 512: there too the goals for Lightning and scvi-tools, at
-1.06 and 1.15 times as long as pythae, are missed. Without effect: huge pages.""",
+long as pythae. The whole compiled step, Adam included, is one graph: it reads gradients where the
+products wrote them, adds biases with what follows, and calls its kernels from C++. On one Intel
+machine with AMX (products at 140 GFLOP/s in float32, at 960 in bfloat16) that took the six ratios
+from 0.59, 0.96, 0.47, 0.42, 0.37 and 0.30 to 0.52, 0.80, 0.39, 0.37, 0.32 and 0.29, at the same
+losses. Of a bfloat16 step of 3.5 ms the 17 products take 2.1 there, each bringing its matrices
+into AMX's layout first, Adam and the norm 0.6, other kernels 0.5, calls and the batch's gathering
+0.3; the goal for scvi-tools would be 3.1. On a machine like that of the goals (an AMD EPYC,
+float32 at 90 GFLOP/s a core) it took the first five from 0.71, 0.94, 0.48, 0.43 and 0.40 to 0.63,
+0.80, 0.42, 0.40 and 0.35, at 0.29 for batches of 512: the goals for Lightning and scvi-tools, at
+1.06 and 1.15 times as long as pythae, are missed there. Without effect: huge pages.""",
 )
