@@ -12,11 +12,11 @@ CONTENDERS = {
     "lightning": Contender(
         "lightning_trainer", "Lightning, its Trainer as it comes", options={"bare": False}
     ),
-    "lightning-bare": Contender("lightning_trainer", "the same without bar, log and checkpoints"),
+    "lightning-bare": Contender("lightning_trainer", "Lightning without bar, log and checkpoints"),
     "scvi": Contender(
         "scvi_tools", "scvi-tools, its loader, plan and trainer", options={"bare": False}
     ),
-    "scvi-loader": Contender("scvi_tools", "its loader, Lightning's bare Trainer"),
+    "scvi-loader": Contender("scvi_tools", "scvi-tools' loader, Lightning's bare Trainer"),
     "pyod": Contender(
         "pyod_detector", "PyOD's VAE, its own loop, this loss; sigmoid outputs, two heads"
     ),
@@ -29,7 +29,7 @@ CONTENDERS = {
     "resident": Contender("resident", "bare torch loop, data resident, fused Adam, float32"),
     "resident-tuned": Contender(
         "resident",
-        "the same, products by oneDNN, gradients kept in place",
+        "bare torch loop, products by oneDNN, gradients kept in place",
         options={"tuned": True},
     ),
     "cuda-graph": Contender("cuda_graph", "loop by hand, its step one CUDA graph, float32"),
