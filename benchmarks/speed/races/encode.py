@@ -75,10 +75,12 @@ def _entrants(images: np.ndarray) -> dict[str, Entrant]:
     return {
         "pythae": Entrant("pythae, `embed` (draws a code, and decodes it)", embed),
         "pythae-batches": Entrant(
-            f"the same, {BATCH} images at a time", lambda part: embed(part, BATCH)
+            f"pythae, `embed`, {BATCH} images at a time", lambda part: embed(part, BATCH)
         ),
         "by-hand": Entrant(f"the encoder by hand, {BATCH} images at a time, float32", by_hand),
-        "by-hand-bfloat16": Entrant("the same, bfloat16", by_hand_lowered),
+        "by-hand-bfloat16": Entrant(
+            f"the encoder by hand, {BATCH} images at a time, bfloat16", by_hand_lowered
+        ),
         "isthmus-float32": Entrant(
             "isthmus, `transform`, float32", lambda part: model.transform(images[part])
         ),
